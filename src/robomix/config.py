@@ -1,0 +1,172 @@
+"""The mixture file: which datasets, how they are drawn from, and how they are made to fit each other.
+
+A file holds the block under `dataset:`; every key can be given as a flag too (`--dataset.alpha=1`). The classes here
+are its long form; `mixture_block` has the short one, `mixture_rules` what the values must satisfy.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from robomix import mixture_block
+from robomix.documents import read_document as load_config_file
+from robomix.errors import ConfigError
+from robomix.mixture_block import expand, labels
+from robomix.mixture_rules import LEROBOT_KEYS
+from robomix.problems import Problem, report
+from robomix.validation import fields_of
+
+__all__ = ["MixtureConfig", "SourceConfig", "TransformConfig", "load_config_file", "problems_of", "resolve_root"]
+
+VideoBackend = Literal["pyav", "torchcodec", "video_reader"]
+
+
+@dataclass(frozen=True)
+class TransformConfig:
+    """One step that makes a source's samples fit the others."""
+
+    type: str
+    """Name of the transform: built in, registered, or `your.module:its_name`, which imports the module first."""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """What the step is built with, such as {target_dim: 12}."""
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One dataset of a mixture. `repo_id` or `root` must be given."""
+
+    repo_id: str | None = None
+    """Hub id; without `root` the dataset is read from $HF_LEROBOT_HOME/repo_id."""
+    root: str | None = None
+    """Folder of the dataset; relative to the working folder, `~` is the home folder. Alone it is enough."""
+    episodes: tuple[int, ...] | None = None
+    """Only these episodes are used, by their episode_index; null takes all."""
+    revision: str | None = None
+    """Version on the Hub, for the download; a folder that is there is read as it is."""
+    video_backend: VideoBackend | None = None
+    """Accepted because existing files have it; videos are always decoded with PyAV, whose frames are exact."""
+    weight: float = 1.0
+    """Share of this dataset relative to the others' weights; 0 draws nothing from it."""
+    feature_map: Mapping[str, str | None] = field(default_factory=dict)
+    """The dataset's key to the mixture's key; null drops the feature; keys not listed keep their names."""
+    transforms: tuple[TransformConfig, ...] = ()
+    """Steps run on each sample after `feature_map`, in this order."""
+    group: str | None = None
+    """Sources of one named group share normalization statistics, whatever `normalize_by` says of the others."""
+    name: str | None = None
+    """How tables and logs call it; default: repo_id, else the folder's name, with #2 at its second listing."""
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """All sources and how they are drawn from. Checked when built; raises ConfigError with everything wrong in it."""
+
+    datasets: tuple[SourceConfig, ...]
+    """The sources. Their order sets `dataset_index`."""
+    type: Literal["multi", "single"] | None = None
+    """Accepted because existing files have it; changes nothing."""
+    features: Literal["union", "intersection"] = "union"
+    """union: a feature some source lacks is zero-filled and masked there; intersection: such features are dropped."""
+    alpha: float = 0.0
+    """P(source) is proportional to weight * frames^alpha: 0 makes weights the shares, 1 multiplies them by size."""
+    batching: Literal["mixed", "per_source"] = "mixed"
+    """mixed: every batch holds all sources in their shares; per_source: every batch comes from one source."""
+    normalize_by: Literal["global", "source", "embodiment"] = "global"
+    """Which sources share normalization statistics: all, each its own, or those of one robot type."""
+    use_imagenet_stats: bool = True
+    """Cameras are normalized with ImageNet's mean and std; false measures them on a sample of frames."""
+    image_transforms: Mapping[str, Any] = field(default_factory=lambda: {"enable": False})
+    """Random camera augmentation by LeRobot's names (enable, max_num_transforms, random_order, tfs); off by default."""
+    video_backend: VideoBackend | None = None
+    """Accepted because existing files have it; videos are always decoded with PyAV, whose frames are exact."""
+
+    def __post_init__(self) -> None:
+        problems = problems_of(self.to_dict())
+        if problems:
+            raise report(problems, label=labels(self.to_dict()))
+        object.__setattr__(self, "datasets", _with_names(self.datasets))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, origin: str | None = None) -> "MixtureConfig":
+        """The config of a `dataset` block, long or short. `origin`, the file's name, goes into the error."""
+        problems = problems_of(data)
+        if problems:
+            raise report(problems, origin=origin, label=labels(data))
+        block = expand(data)
+        block = {name: value for name, value in block.items() if name not in LEROBOT_KEYS}
+        if "image_transforms" in block:
+            block["image_transforms"] = {"enable": False} | dict(block["image_transforms"])
+        return cls(**block | {"datasets": tuple(_source(entry) for entry in block["datasets"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data in the long form; `from_dict` of it gives an equal config."""
+        block = {f.name: getattr(self, f.name) for f in fields(self)}
+        block["datasets"] = [_plain_source(source) for source in self.datasets]
+        return block | {"image_transforms": dict(self.image_transforms)}
+
+
+def problems_of(data: Any) -> list[Problem]:
+    """Everything wrong with a `dataset` block, long or short, as far as it can be told without opening the datasets."""
+    return mixture_block.problems_of(data, fields_of(MixtureConfig), fields_of(SourceConfig), ("dataset",))
+
+
+def resolve_root(source: SourceConfig) -> Path:
+    """Folder of a source: `root`, else $HF_LEROBOT_HOME/repo_id. Raises ConfigError where there is none."""
+    folder = _expanded(source.root) if source.root is not None else _lerobot_home() / str(source.repo_id)
+    if os.path.isdir(folder):
+        return folder
+    found = "is a file" if os.path.exists(folder) else "does not exist"
+    advice = "Correct `root`."
+    if source.repo_id is not None:
+        revision = f" --revision {source.revision}" if source.revision else ""
+        download = f"hf download --repo-type dataset {source.repo_id}{revision} --local-dir {folder}"
+        advice = f"robomix does not download datasets yet; `{download}` does."
+        if source.root is None:
+            advice = f"Give its folder as `root`, or get it: {advice}"
+    raise ConfigError(
+        f"source {source.name or source.repo_id or source.root!r}: the folder {folder.absolute()} {found}. {advice}"
+    )
+
+
+def _source(entry: Mapping[str, Any]) -> SourceConfig:
+    entry = mixture_block.without_nulls(entry)
+    transforms = tuple(TransformConfig(**step) for step in entry.get("transforms", ()))
+    episodes = None if entry.get("episodes") is None else tuple(entry["episodes"])
+    return SourceConfig(**dict(entry) | {"transforms": transforms, "episodes": episodes})
+
+
+def _plain_source(source: SourceConfig) -> dict[str, Any]:
+    entry = {f.name: getattr(source, f.name) for f in fields(source)}
+    entry["episodes"] = None if source.episodes is None else list(source.episodes)
+    entry["transforms"] = [{"type": step.type, "kwargs": dict(step.kwargs)} for step in source.transforms]
+    return entry | {"feature_map": dict(source.feature_map)}
+
+
+def _with_names(sources: Sequence[SourceConfig]) -> tuple[SourceConfig, ...]:
+    """Every source with a name of its own: the second listing of `me/x` is `me/x#2`."""
+    taken = {source.name for source in sources}
+    named = []
+    for source in sources:
+        name = source.name
+        if name is None:
+            plain = source.repo_id or _expanded(str(source.root)).absolute().name or str(source.root)
+            name, count = plain, 1
+            while name in taken:
+                count += 1
+                name = f"{plain}#{count}"
+            taken.add(name)
+        named.append(replace(source, name=name))
+    return tuple(named)
+
+
+def _lerobot_home() -> Path:
+    """Where LeRobot keeps local datasets: $HF_LEROBOT_HOME, else `lerobot` in $HF_HOME, else in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    huggingface = os.environ.get("HF_HOME", os.path.join(cache, "huggingface"))
+    return _expanded(os.environ.get("HF_LEROBOT_HOME", os.path.join(huggingface, "lerobot")))
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))

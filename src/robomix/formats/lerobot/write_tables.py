@@ -1,0 +1,131 @@
+"""Parquet files of a LeRobot v3.0 dataset: their columns, and the change to the next file at a size limit."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from robomix.features import Feature
+
+FILES_PER_CHUNK = 1000
+DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which file of a numbered series."""
+
+    chunk: int = 0
+    file: int = 0
+
+    def next(self) -> "Place":
+        chunk, file = divmod(self.chunk * FILES_PER_CHUNK + self.file + 1, FILES_PER_CHUNK)
+        return Place(chunk, file)
+
+    def fill(self, template: str) -> str:
+        return template.format(chunk_index=self.chunk, file_index=self.file)
+
+    def columns(self, prefix: str) -> dict[str, int]:
+        return {f"{prefix}/chunk_index": self.chunk, f"{prefix}/file_index": self.file}
+
+
+class RollingParquet:
+    """A series of parquet files, each call to `write` one row group; the next file starts near the size limit."""
+
+    def __init__(self, root: Path, template: str, limit: int) -> None:
+        self.place = Place()
+        self._root, self._template, self._limit = root, template, limit
+        self._rows = 0
+        self._sink: pa.NativeFile | None = None
+        self._writer: pq.ParquetWriter | None = None
+
+    def place_for(self, rows: int) -> Place:
+        """The file that the next `rows` rows will lie in."""
+        size = self._sink.tell() if self._sink is not None else 0
+        if size and size + size / self._rows * rows >= self._limit:
+            self.close()
+            self.place = self.place.next()
+        return self.place
+
+    def write(self, table: pa.Table) -> None:
+        """Append `table` to the file that `place_for` named last."""
+        if self._writer is None:
+            path = self._root / self.place.fill(self._template)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._sink = pa.OSFile(str(path), "wb")
+            self._writer = pq.ParquetWriter(self._sink, table.schema, compression="snappy", use_dictionary=True)
+        self._writer.write_table(table, row_group_size=max(1, len(table)))
+        self._rows += len(table)
+
+    def close(self) -> None:
+        """Finish the current file, if any."""
+        if self._writer is not None and self._sink is not None:
+            self._writer.close()
+            self._sink.close()
+        self._writer, self._sink, self._rows = None, None, 0
+
+
+def episode_table(
+    features: Mapping[str, Feature],
+    numeric: Mapping[str, np.ndarray],
+    images: Mapping[str, list[bytes]],
+    bookkeeping: Mapping[str, np.ndarray],
+) -> pa.Table:
+    """The rows of one episode, columns in the order of `features` and then `bookkeeping`; videos have no column."""
+    columns = {
+        key: _image_column(images[key]) if feature.is_camera else _numeric_column(numeric[key])
+        for key, feature in features.items()
+        if feature.storage != "video"
+    }
+    columns |= {key: pa.array(values) for key, values in bookkeeping.items()}
+    schema = {key: _huggingface_type(feature) for key, feature in features.items() if feature.storage != "video"}
+    schema |= {key: {"dtype": str(values.dtype), "_type": "Value"} for key, values in bookkeeping.items()}
+    return pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": schema}})})
+
+
+def read_column(root: Path, key: str) -> np.ndarray:
+    """A numeric column of all data files in order, as (N, D): entries of a row flattened."""
+    parts = []
+    for file in sorted(root.glob("data/*/*.parquet")):
+        table = pq.read_table(file, columns=[key])
+        for chunk in table[key].chunks:
+            rows = len(chunk)
+            while pa.types.is_nested(chunk.type):
+                chunk = chunk.flatten()
+            parts.append(chunk.to_numpy(zero_copy_only=False).reshape(rows, -1))
+    return np.concatenate(parts)
+
+
+def _numeric_column(values: np.ndarray) -> pa.Array:
+    """(T, *shape) as scalars for shapes () and (1,), fixed-size lists for vectors, nested lists for more dimensions."""
+    column = pa.array(np.ascontiguousarray(values).reshape(-1))
+    shape = values.shape[1:]
+    if len(shape) == 1 and shape != (1,):
+        return pa.FixedSizeListArray.from_arrays(column, shape[0])
+    for size in reversed(shape) if len(shape) > 1 else ():
+        column = pa.ListArray.from_arrays(np.arange(0, len(column) + 1, size, dtype=np.int32), column)
+    return column
+
+
+def _image_column(pngs: list[bytes]) -> pa.Array:
+    cells = [{"bytes": png, "path": f"frame-{i:06d}.png"} for i, png in enumerate(pngs)]
+    return pa.array(cells, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+
+
+def _huggingface_type(feature: Feature) -> dict[str, Any]:
+    """The column's type for HF `datasets`; `Sequence` is the name that versions before and after 4.0 understand."""
+    value = {"dtype": feature.dtype, "_type": "Value"}
+    if feature.is_camera:
+        return {"_type": "Image"}
+    if feature.shape in ((), (1,)):
+        return value
+    if len(feature.shape) == 1:
+        return {"feature": value, "length": feature.shape[0], "_type": "Sequence"}
+    return {"shape": list(feature.shape), "dtype": feature.dtype, "_type": f"Array{len(feature.shape)}D"}

@@ -1,0 +1,90 @@
+"""One schema for all sources: which features samples have, of which shape, and what is padding in whose samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robomix.errors import AlignmentError
+from robomix.features import Feature
+from robomix.mixture.source import Source
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What every sample of a mixture holds."""
+
+    features: dict[str, Feature]
+    """By mixture key; vectors are as wide as the widest source's."""
+    lacking: dict[str, tuple[str, ...]]
+    """Key to the names of the sources without it, for keys that some source lacks."""
+    dropped: dict[str, tuple[str, ...]]
+    """Under `intersection`: key left out to the names of the sources that have it."""
+
+    @property
+    def camera_keys(self) -> list[str]:
+        return [key for key, feature in self.features.items() if feature.is_camera]
+
+    @property
+    def vector_keys(self) -> list[str]:
+        """Keys with a `{key}_dim_is_pad` mask."""
+        return [key for key, feature in self.features.items() if feature.is_vector]
+
+
+def align(sources: Sequence[Source], mode: str) -> Schema:
+    """The schema of `sources` under `mode`, `union` or `intersection`.
+
+    Raises AlignmentError, naming sources, key, what each has and the fix, where features of one name do not fit
+    together, or where nothing is common.
+    """
+    owners: dict[str, list[Source]] = {}
+    for source in sources:
+        for key in source.features:
+            owners.setdefault(key, []).append(source)
+    shared = {key for key, having in owners.items() if len(having) == len(sources)}
+    if mode == "intersection" and not shared:
+        listing = "\n".join(f"  {s.name}: {', '.join(s.features) or 'no features'}" for s in sources)
+        raise AlignmentError(
+            f"the datasets have no feature in common:\n{listing}\n"
+            "Give the same thing the same name with feature_map, or keep everything with `features: union`."
+        )
+    kept = [key for key in owners if mode == "union" or key in shared]
+    names = {key: tuple(s.name for s in having) for key, having in owners.items()}
+    return Schema(
+        features={key: _common(key, owners[key]) for key in kept},
+        lacking={key: tuple(s.name for s in sources if key not in s.features) for key in kept if key not in shared},
+        dropped={key: names[key] for key in owners if key not in kept},
+    )
+
+
+def _common(key: str, sources: Sequence[Source]) -> Feature:
+    features = [source.features[key] for source in sources]
+    kinds = {feature.kind for feature in features}
+    ranks = {len(feature.shape) for feature in features}
+    if len(kinds) > 1 or len(ranks) > 1:
+        raise _clash(key, sources, "These are different things: give one of them another name with feature_map.")
+    widest = max(features, key=lambda feature: feature.shape)
+    if features[0].is_camera:
+        if len({feature.shape for feature in features}) > 1:
+            height, width = min(feature.shape[1:] for feature in features)
+            raise _clash(
+                key,
+                sources,
+                "Bring them to one size, for each of these sources, with "
+                f"transforms: [{{type: resize_images, kwargs: {{height: {height}, width: {width}}}}}]",
+            )
+    elif not widest.is_vector and len({feature.shape for feature in features}) > 1:
+        raise _clash(key, sources, "Only vectors can be padded: map or transform these to one shape.")
+    dtype = np.result_type(*(np.dtype(feature.dtype) for feature in features))
+    if dtype.kind not in "biuf":
+        raise _clash(key, sources, "There is no common number type.")
+    return replace(widest, dtype=dtype.name, real_dim=None)
+
+
+def _clash(key: str, sources: Sequence[Source], fix: str) -> AlignmentError:
+    listing = "\n".join(
+        f"  {source.name}: {feature.kind}, {feature.dtype}, shape {feature.shape}"
+        for source in sources
+        for feature in [source.features[key]]
+    )
+    return AlignmentError(f"{key!r} does not fit together:\n{listing}\n{fix}")

@@ -1,0 +1,310 @@
+"""The mixture: all sources behind one schema, as a map-style torch dataset that reads whole batches at once."""
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import get_worker_info
+
+from robomix.errors import AlignmentError, did_you_mean
+from robomix.features import Feature
+from robomix.mixture.alignment import Schema
+from robomix.mixture.meta import MixtureMeta
+from robomix.mixture.permutation import key_of, subkeys
+from robomix.mixture.source import Horizons, Part, Source
+
+ImageTransform = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A batch to be read: which samples, and the number of the draw that keys each one's randomness."""
+
+    index: np.ndarray
+    """(B,) int64: sample indices of the mixture."""
+    draw: np.ndarray
+    """(B,) int64."""
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+class Batch(dict[str, Any]):
+    """A collated batch: key to tensor with a leading batch axis; `task` is a list of texts."""
+
+    def __missing__(self, key: object) -> Any:
+        if isinstance(key, int):
+            raise TypeError("batches of a mixture are collated already: give the DataLoader collate_fn=robomix.collate")
+        raise KeyError(key)
+
+
+def collate(batch: Any) -> Batch:
+    """The `collate_fn` for a DataLoader over a Mixture: its batches come collated, so it hands them on."""
+    made: Batch = batch
+    return made
+
+
+class Mixture(TorchDataset[dict[str, Any]]):
+    """Several datasets as one. Every sample has the same keys, shapes and dtypes, described in docs/samples.md.
+
+    Sample i of the mixture is a frame: sources in order, their chosen episodes in order. `mixture[i]` reads one sample,
+    `mixture.__getitems__([...])` a collated batch, many times faster per sample; a torch DataLoader calls it by
+    itself when given `collate_fn=robomix.collate`.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        schema: Schema,
+        *,
+        horizons: Horizons | None = None,
+        keys: Collection[str] | None = None,
+        image_transform: ImageTransform | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        """Puts `sources` behind `schema`.
+
+        Args:
+            sources: with distinct names.
+            schema: what `alignment.align` made of them.
+            horizons: windows by mixture key, in frames at each source's own rate.
+            keys: the features samples keep; None keeps all. Cameras left out are not decoded.
+            image_transform: applied to each camera image (..., C, H, W) of each sample; its randomness is keyed by
+                (seed, draw).
+            seed: of that randomness.
+            threads: that decode camera frames; None: all cores, divided among DataLoader workers.
+
+        Raises:
+            AlignmentError: where `keys` or `horizons` name what the schema lacks.
+        """
+        self.sources = list(sources)
+        self.schema = _only(schema, keys)
+        self.horizons = _checked(horizons or {}, self.schema)
+        self.image_transform = image_transform
+        self.seed = seed
+        self.threads = threads
+        self._first = np.concatenate([[0], np.cumsum([s.frames.num_frames for s in self.sources])])
+        self._first_episode = np.concatenate([[0], np.cumsum([len(s.frames.ids) for s in self.sources])])
+        tasks = dict.fromkeys(task for source in self.sources for task in source.dataset.tasks)
+        position = {task: i for i, task in enumerate(tasks)}
+        self._task_index = [np.array([position[t] for t in s.dataset.tasks], dtype=np.int64) for s in self.sources]
+        self.meta = MixtureMeta.of(self.sources, self.schema, tuple(tasks))
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __repr__(self) -> str:
+        lines = [f"Mixture of {len(self.sources)} datasets, {self.num_episodes} episodes, {self.num_frames} frames"]
+        lines += [f"  {key}: {feature.dtype} {feature.shape}" for key, feature in self.schema.features.items()]
+        return "\n".join(lines)
+
+    @property
+    def num_frames(self) -> int:
+        return int(self._first[-1])
+
+    @property
+    def num_episodes(self) -> int:
+        return int(self._first_episode[-1])
+
+    @property
+    def features(self) -> dict[str, dict[str, Any]]:
+        """As LeRobot's `dataset.features`."""
+        return self.meta.features
+
+    @property
+    def camera_keys(self) -> list[str]:
+        return self.schema.camera_keys
+
+    @property
+    def dataset_weights(self) -> list[float]:
+        """The weights of the mixture file, one per source; what they come to is `resolve`'s table."""
+        return [source.config.weight for source in self.sources]
+
+    @property
+    def repo_id_to_index(self) -> dict[str, int]:
+        """Source name to `dataset_index`."""
+        return {source.name: i for i, source in enumerate(self.sources)}
+
+    @property
+    def repo_index_to_id(self) -> dict[int, str]:
+        """`dataset_index` to source name."""
+        return {i: source.name for i, source in enumerate(self.sources)}
+
+    def only(self, keys: Collection[str]) -> "Mixture":
+        """The same mixture with only the features `keys` in its samples; nothing else is read any more."""
+        horizons = {key: steps for key, steps in self.horizons.items() if key in keys}
+        return Mixture(
+            self.sources,
+            self.schema,
+            keys=keys,
+            horizons=horizons,
+            image_transform=self.image_transform,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+    def index_of(self, source: np.ndarray, drawable: np.ndarray) -> np.ndarray:
+        """Sample indices of drawable frames (m,) of sources (m,): how the schedule's draws become samples."""
+        index = np.empty(len(source), dtype=np.int64)
+        for i in np.unique(source):
+            where = source == i
+            index[where] = self._first[i] + self.sources[i].frames.from_drawable(drawable[where])
+        return index
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """One sample: key to tensor, `task` to text. Raises IndexError outside -len..len-1."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of a mixture of {len(self)}")
+        batch = self.__getitems__([index % len(self)])
+        return {key: value[0] for key, value in batch.items()}
+
+    def __getitems__(self, request: Request | Sequence[int]) -> Batch:
+        """The samples of `request` as one collated batch: key to (B, ...) tensor, `task` to a list of B texts."""
+        if not isinstance(request, Request):
+            index = np.asarray(request, dtype=np.int64)
+            request = Request(index, index)
+        member = np.searchsorted(self._first, request.index, side="right") - 1
+        places = {int(i): np.flatnonzero(member == i) for i in np.unique(member)}
+        parts = {
+            i: self.sources[i].begin(request.index[where] - self._first[i], self.horizons, self.schema.features)
+            for i, where in places.items()
+        }
+        self._run([job for part in parts.values() for job in part.jobs])
+        batch = self._assemble(len(request), places, parts)
+        batch["dataset_index"] = torch.from_numpy(member)
+        batch["index"] = torch.from_numpy(request.index)
+        if self.image_transform is not None:
+            self._augment(batch, request.draw, self.image_transform)
+        return batch
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_pool": None}
+
+    def _run(self, jobs: Sequence[Callable[[], None]]) -> None:
+        threads = min(len(jobs), self._num_threads())
+        if threads <= 1:
+            for job in jobs:
+                job()
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._num_threads(), thread_name_prefix="robomix-decode")
+        for done in [self._pool.submit(job) for job in jobs]:
+            done.result()
+
+    def _num_threads(self) -> int:
+        if self.threads is not None:
+            return self.threads
+        worker = get_worker_info()
+        return max(1, (os.cpu_count() or 1) // (worker.num_workers if worker else 1))
+
+    def _assemble(self, size: int, places: Mapping[int, np.ndarray], parts: Mapping[int, Part]) -> Batch:
+        batch = Batch()
+        values = {i: self.sources[i].finish(part) for i, part in parts.items()}
+        for key, feature in self.schema.features.items():
+            horizon = self.horizons.get(key)
+            lead = (size,) if horizon is None else (size, len(horizon))
+            batch[key] = self._joined(key, feature, lead, places, values)
+            if horizon is not None or key in self.schema.lacking:
+                batch[f"{key}_is_pad"] = self._time_mask(key, lead, places, parts)
+            if feature.is_vector:
+                batch[f"{key}_dim_is_pad"] = self._dim_mask(key, feature.shape[0], size, places)
+        self._add_indices(batch, size, places, parts)
+        tasks = np.empty(size, dtype=object)
+        for i, where in places.items():
+            tasks[where] = values[i]["task"]
+        batch["task"] = tasks.tolist()
+        return batch
+
+    def _joined(
+        self,
+        key: str,
+        feature: Feature,
+        lead: tuple[int, ...],
+        places: Mapping[int, np.ndarray],
+        values: Mapping[int, dict[str, Any]],
+    ) -> torch.Tensor:
+        """All sources' values of `key` in one tensor; zeros where a source has none or fewer entries."""
+        dtype = getattr(torch, feature.dtype)
+        shape = (*lead, *feature.shape)
+        only = next(iter(values.values())).get(key) if len(values) == 1 else None
+        if only is not None and only.dtype == dtype and tuple(only.shape) == shape:
+            return only
+        joined = torch.zeros(shape, dtype=dtype)
+        for i, where in places.items():
+            value = values[i].get(key)
+            if value is not None and feature.is_vector:
+                joined[where, ..., : value.shape[-1]] = value.to(dtype)
+            elif value is not None:
+                joined[where] = value.to(dtype)
+        return joined
+
+    def _time_mask(
+        self, key: str, lead: tuple[int, ...], places: Mapping[int, np.ndarray], parts: Mapping[int, Part]
+    ) -> torch.Tensor:
+        mask = np.zeros(lead, dtype=bool)
+        for i, where in places.items():
+            if key not in self.sources[i].features:
+                mask[where] = True
+            elif key in parts[i].time_is_pad:
+                mask[where] = parts[i].time_is_pad[key]
+        return torch.from_numpy(mask)
+
+    def _dim_mask(self, key: str, width: int, size: int, places: Mapping[int, np.ndarray]) -> torch.Tensor:
+        mask = np.ones((size, width), dtype=bool)
+        for i, where in places.items():
+            feature = self.sources[i].features.get(key)
+            if feature is not None:
+                mask[where, : feature.valid_dim] = False
+        return torch.from_numpy(mask)
+
+    def _add_indices(
+        self, batch: Batch, size: int, places: Mapping[int, np.ndarray], parts: Mapping[int, Part]
+    ) -> None:
+        columns = {key: np.empty(size, dtype=np.int64) for key in ("frame_index", "episode_index", "task_index")}
+        timestamp = np.empty(size, dtype=np.float32)
+        for i, where in places.items():
+            part, source = parts[i], self.sources[i]
+            columns["frame_index"][where] = part.frame_index
+            columns["episode_index"][where] = part.episode + self._first_episode[i]
+            columns["task_index"][where] = self._task_index[i][part.task]
+            timestamp[where] = part.frame_index / source.fps
+        batch.update({key: torch.from_numpy(column) for key, column in columns.items()})
+        batch["timestamp"] = torch.from_numpy(timestamp)
+
+    def _augment(self, batch: Batch, draw: np.ndarray, transform: ImageTransform) -> None:
+        seeds = subkeys(key_of(self.seed, "image transform"), draw) >> np.uint64(1)
+        with torch.random.fork_rng(devices=[]):
+            for key in self.camera_keys:
+                images = []
+                for image, seed in zip(batch[key], seeds, strict=True):
+                    torch.manual_seed(int(seed))
+                    images.append(transform(image))
+                batch[key] = torch.stack(images)
+
+
+def _only(schema: Schema, keys: Collection[str] | None) -> Schema:
+    if keys is None:
+        return schema
+    for key in keys:
+        if key not in schema.features:
+            here = ", ".join(schema.features)
+            raise AlignmentError(f"the mixture has no {key!r}.{did_you_mean(key, schema.features)} It has: {here}")
+    features = {key: feature for key, feature in schema.features.items() if key in keys}
+    lacking = {key: names for key, names in schema.lacking.items() if key in keys}
+    return Schema(features, lacking, schema.dropped)
+
+
+def _checked(horizons: Horizons, schema: Schema) -> dict[str, tuple[int, ...]]:
+    unknown = [key for key in horizons if key not in schema.features]
+    if unknown:
+        raise AlignmentError(
+            f"a horizon is asked for {unknown[0]!r}, but the mixture has: {', '.join(schema.features)}"
+        )
+    return {key: tuple(int(step) for step in steps) for key, steps in horizons.items()}

@@ -1,0 +1,69 @@
+"""From a mixture file's config to the mixture itself."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from robomix.config import MixtureConfig, resolve_root
+from robomix.formats import open_dataset
+from robomix.mixture.alignment import Schema, align
+from robomix.mixture.dataset import ImageTransform, Mixture
+from robomix.mixture.source import Horizons, Source
+
+log = logging.getLogger(__name__)
+
+
+def make_dataset(cfg: Any) -> Mixture:
+    """The mixture a training config asks for, with the windows of its policy: LeRobot's `make_dataset` for many.
+
+    `cfg` is a MixtureConfig, or has one as `cfg.dataset` and perhaps a LeRobot policy config as `cfg.policy`.
+    """
+    if isinstance(cfg, MixtureConfig):
+        return make_mixture(cfg)
+    return make_mixture(cfg.dataset, policy=getattr(cfg, "policy", None), seed=getattr(cfg, "seed", None) or 0)
+
+
+def make_mixture(
+    config: MixtureConfig,
+    *,
+    policy: Any = None,
+    delta_indices: Mapping[str, Sequence[int]] | None = None,
+    image_transform: ImageTransform | None = None,
+    seed: int = 0,
+) -> Mixture:
+    """The mixture of `config`, its datasets opened and aligned.
+
+    Windows come from a LeRobot `policy` config (`*_delta_indices`) or from `delta_indices`, by key, in frames: each
+    source steps at its own rate. `policy.drop_n_last_frames` frames at the end of each episode start no sample.
+    Features that `intersection` leaves out are named in a warning, with the datasets they came from.
+
+    Raises ConfigError, FormatError or AlignmentError, naming the source, for what cannot be opened or does not fit.
+    """
+    drop = getattr(policy, "drop_n_last_frames", 0)
+    sources = [
+        Source(open_dataset(resolve_root(s)), s, name=str(s.name), drop_n_last_frames=drop) for s in config.datasets
+    ]
+    schema = align(sources, config.features)
+    _warn_of_dropped(schema)
+    horizons = dict(delta_indices or {})
+    if policy is not None:
+        horizons.update(policy_horizons(policy, schema))
+    return Mixture(sources, schema, horizons=horizons, image_transform=image_transform, seed=seed)
+
+
+def policy_horizons(policy: Any, schema: Schema) -> Horizons:
+    """Window of each key under a LeRobot policy config: its `action`, `observation` and `reward` `_delta_indices`."""
+    horizons: dict[str, Sequence[int]] = {}
+    for key in schema.features:
+        if key == "action" and policy.action_delta_indices is not None:
+            horizons[key] = policy.action_delta_indices
+        elif key.startswith("observation.") and policy.observation_delta_indices is not None:
+            horizons[key] = policy.observation_delta_indices
+        elif key == "next.reward" and policy.reward_delta_indices is not None:
+            horizons[key] = policy.reward_delta_indices
+    return horizons
+
+
+def _warn_of_dropped(schema: Schema) -> None:
+    for key, owners in schema.dropped.items():
+        log.warning("feature %r is left out: only %s have it (features: intersection)", key, ", ".join(owners))

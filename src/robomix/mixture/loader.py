@@ -1,0 +1,69 @@
+"""A torch DataLoader that follows the schedule, on any number of ranks and workers."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Sampler
+
+from robomix.errors import ConfigError
+from robomix.mixture.dataset import Mixture, Request, collate
+from robomix.mixture.schedule import Schedule
+
+
+class ScheduledBatches(Sampler[Any]):
+    """A `batch_sampler`: this rank's slice of each global batch, from batch `start` to before `stop`.
+
+    Iterating always begins at `start`: the sampler has no state to save, resuming is choosing `start`.
+    """
+
+    def __init__(
+        self, mixture: Mixture, schedule: Schedule, *, start: int = 0, stop: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        """Raises ConfigError where the global batch cannot be cut into `world_size` equal slices."""
+        if schedule.batch_size % world_size:
+            raise ConfigError(f"a global batch of {schedule.batch_size} cannot be shared equally by {world_size} ranks")
+        self.mixture = mixture
+        self.schedule = schedule
+        self.start = start
+        self.stop = stop
+        size = schedule.batch_size // world_size
+        self._slice = slice(rank * size, (rank + 1) * size)
+
+    def __len__(self) -> int:
+        return max(0, self.stop - self.start)
+
+    def __iter__(self) -> Iterator[Request]:
+        for t in range(self.start, self.stop):
+            draws = self.schedule.batch(t).take(self._slice)
+            yield Request(self.mixture.index_of(draws.source, draws.frame), draws.number)
+
+
+def make_loader(
+    mixture: Mixture,
+    schedule: Schedule,
+    *,
+    start: int = 0,
+    stop: int,
+    rank: int = 0,
+    world_size: int = 1,
+    num_workers: int = 0,
+    prefetch_factor: int | None = None,
+    pin_memory: bool = False,
+    worker_init_fn: Callable[[int], None] | None = None,
+) -> DataLoader[Any]:
+    """Collated batches `start` to `stop - 1` of the schedule, the slice of `rank`, read by `num_workers` processes.
+
+    Workers are spawned: a forked one would share the file positions of open decoders with its parent.
+    """
+    batches = ScheduledBatches(mixture, schedule, start=start, stop=stop, rank=rank, world_size=world_size)
+    return DataLoader(
+        mixture,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=num_workers,
+        prefetch_factor=prefetch_factor if num_workers else None,
+        persistent_workers=num_workers > 0,
+        multiprocessing_context="spawn" if num_workers else None,
+        pin_memory=pin_memory,
+        worker_init_fn=worker_init_fn,
+    )

@@ -1,0 +1,103 @@
+"""The parts of a training, built from its config: policy, optimizer, scheduler, image augmentation."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robomix.errors import AlignmentError, ConfigError
+from robomix.mixture.dataset import Mixture
+from robomix.training.config import TrainConfig
+from robomix.training.lerobot import (
+    Accelerator,
+    DecodingError,
+    DistributedDataParallelKwargs,
+    DraccusException,
+    ImageTransforms,
+    ImageTransformsConfig,
+    decode,
+    make_policy,
+)
+
+
+def policy_keys(mixture: Mixture) -> list[str]:
+    """The features a LeRobot policy can take from `mixture`: cameras and floating-point vectors among `observation.*`,
+    and `action`. The other features stay in the mixture and out of the training.
+
+    Raises AlignmentError where there is no `action`.
+    """
+    features = mixture.schema.features
+    keys = [
+        key
+        for key, feature in features.items()
+        if key == "action"
+        or (key.startswith("observation.") and (feature.is_camera or np.dtype(feature.dtype).kind == "f"))
+    ]
+    if "action" not in keys:
+        raise AlignmentError(
+            f"the mixture has no 'action' to learn. It has: {', '.join(features)}. "
+            "Name the feature that holds the actions with feature_map, for example {actions: action}."
+        )
+    return keys
+
+
+def build_policy(config: TrainConfig, mixture: Mixture, weights: Path | None) -> Any:
+    """The policy of `config` for `mixture`'s features, on its device; with the weights of folder `weights` if given.
+
+    Raises ConfigError, with LeRobot's reason, where the policy cannot take these features.
+    """
+    settings = config.policy
+    settings.pretrained_path = weights or settings.pretrained_path
+    meta = copy.copy(mixture.meta)
+    meta.features = {key: meta.features[key] for key in policy_keys(mixture)}
+    try:
+        policy = make_policy(settings, ds_meta=meta)
+    except (ValueError, KeyError, RuntimeError, OSError) as error:
+        listing = "\n".join(f"  {key}: {value['dtype']} {value['shape']}" for key, value in meta.features.items())
+        raise ConfigError(
+            f"policy {settings.type!r} cannot be built for this mixture: {error}\nThe mixture offers:\n{listing}"
+        ) from error
+    lacking = [key for key in policy.config.input_features if key not in meta.features]
+    if lacking:
+        raise ConfigError(
+            f"the policy expects {', '.join(lacking)}, which the mixture lacks. It has: {', '.join(meta.features)}. "
+            "Give the features the policy's names with feature_map."
+        )
+    return policy
+
+
+def build_optimizer(config: TrainConfig, policy: Any) -> tuple[torch.optim.Optimizer, Any, float]:
+    """Optimizer, learning-rate scheduler (or None), and the gradient norm to clip at."""
+    parameters = policy.get_optim_params() if config.use_policy_training_preset else policy.parameters()
+    optimizer = config.optimizer.build(parameters)
+    scheduler = config.scheduler.build(optimizer, config.steps) if config.scheduler is not None else None
+    return optimizer, scheduler, float(config.optimizer.grad_clip_norm)
+
+
+def build_accelerator(config: TrainConfig) -> Accelerator:
+    """Device, ranks and precision: what `accelerate launch` says, on the policy's device and in its number type."""
+    settings = config.policy
+    precision = {"bfloat16": "bf16", "float16": "fp16"}.get(getattr(settings, "dtype", None) or "")
+    if precision is None and settings.use_amp:
+        precision = {torch.bfloat16: "bf16", torch.float16: "fp16"}[torch.get_autocast_dtype(settings.device)]
+    torch.backends.cudnn.deterministic = config.cudnn_deterministic
+    torch.backends.cudnn.benchmark = not config.cudnn_deterministic
+    return Accelerator(
+        cpu=settings.device == "cpu",
+        mixed_precision=precision or "no",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def build_image_transform(config: TrainConfig) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """LeRobot's random camera augmentation, where the mixture file enables it."""
+    settings = dict(config.dataset.image_transforms)
+    if not settings.get("enable"):
+        return None
+    try:
+        return ImageTransforms(decode(ImageTransformsConfig, settings))
+    except (DecodingError, DraccusException, ValueError, TypeError) as error:
+        raise ConfigError(f"dataset.image_transforms: {error}") from error

@@ -1,0 +1,141 @@
+"""From a command line to a training config: a file, the flags laid over it, and the checkpoint of a resumed run.
+
+--config_path=mix.yaml --policy.type=act --steps=1000       a file, and flags over it
+--resume=true --output_dir=DIR                              the run in DIR, from its last checkpoint
+--resume=true --config_path=DIR/checkpoints/002000          a certain checkpoint
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robomix.config import MixtureConfig
+from robomix.documents import read_document
+from robomix.errors import ConfigError
+from robomix.mixture_block import SHORT
+from robomix.mixture_rules import LEROBOT_KEYS
+from robomix.training.choices import CHOICES, choice_fields, pretrained_policy
+from robomix.training.compatibility import RENAMED, UNSUPPORTED
+from robomix.training.config import TRAIN_CONFIG_NAME, TrainConfig, build
+from robomix.training.flags import Flag, Schema, copied, overlay, parse_flags, value_of
+from robomix.training.lerobot import (
+    CHECKPOINTS_DIR,
+    LAST_CHECKPOINT_LINK,
+    PRETRAINED_MODEL_DIR,
+    TRAINING_STATE_DIR,
+    PluginLoadError,
+    load_plugin,
+    register_third_party_plugins,
+)
+from robomix.validation import fields_of
+
+PLUGINS = "discover_packages_path"
+"""`--policy.discover_packages_path=my_package` imports a package that registers policies or simulators of one's own."""
+
+
+def parse_train_args(argv: Sequence[str]) -> TrainConfig:
+    """The config of `robomix train ARGV`. Raises ConfigError with everything that is wrong with it."""
+    flags = parse_flags(argv)
+    register_third_party_plugins()
+    flags = _load_plugins(flags)
+    config_path = _text_of(flags, "config_path")
+    flags = [flag for flag in flags if flag.name != "config_path"]
+    checkpoint = None
+    if _is_on(flags, "resume"):
+        checkpoint = find_checkpoint(config_path, _text_of(flags, "output_dir"))
+        config_path = str(checkpoint / PRETRAINED_MODEL_DIR / TRAIN_CONFIG_NAME)
+    elif config_path is not None and os.path.isfile(os.path.join(config_path, TRAIN_CONFIG_NAME)):
+        config_path = os.path.join(config_path, TRAIN_CONFIG_NAME)
+    data = copied(read_document(config_path)) if config_path is not None else {}
+    if checkpoint is None and data.get("resume") is True:
+        raise ConfigError(f"{config_path}: resume: found true in a file. It belongs to one start: give --resume=true.")
+    if checkpoint is not None and checkpoint.parent.name == CHECKPOINTS_DIR:
+        data["output_dir"] = str(checkpoint.parent.parent)  # where the run is now, should it have been moved
+    flags = _resolve_pretrained(data, flags)
+    types = [flag for flag in flags if flag.name.endswith(".type")]
+    first, problems = overlay(data, types, _schema(data))
+    then, more = overlay(data, [flag for flag in flags if flag not in types], _schema(data))
+    cfg = build(data, origin=config_path, set_by=first | then, problems=problems + more)
+    cfg.checkpoint_path = checkpoint
+    return cfg
+
+
+def find_checkpoint(config_path: str | None, output_dir: str | None) -> Path:
+    """The checkpoint folder to resume from: of `config_path`, else the last one in `output_dir`.
+
+    `config_path` may be the checkpoint, its model folder or the train_config.json in there. Raises ConfigError where
+    there is no checkpoint.
+    """
+    if config_path is None and output_dir is None:
+        raise ConfigError("--resume: which run? Give its --output_dir, or a checkpoint as --config_path.")
+    if config_path is None:
+        asked = Path(str(output_dir)) / CHECKPOINTS_DIR / LAST_CHECKPOINT_LINK
+        flag = f"--output_dir={output_dir}"
+    else:
+        asked, flag = Path(config_path), f"--config_path={config_path}"
+    if not os.path.exists(asked):
+        raise ConfigError(f"--resume {flag}: there is no {asked.absolute()}. Did that run write a checkpoint?")
+    asked = Path(os.path.realpath(asked))
+    for folder in (asked, asked.parent, asked.parent.parent):
+        is_config = os.path.isfile(folder / PRETRAINED_MODEL_DIR / TRAIN_CONFIG_NAME)
+        if is_config and os.path.isdir(folder / TRAINING_STATE_DIR):
+            return folder
+    raise ConfigError(
+        f"--resume {flag}: {asked} is no checkpoint of robomix. Expected a folder like checkpoints/002000, "
+        f"with {PRETRAINED_MODEL_DIR}/{TRAIN_CONFIG_NAME} and {TRAINING_STATE_DIR}/ in it."
+    )
+
+
+def _load_plugins(flags: Sequence[Flag]) -> list[Flag]:
+    """Imports what the `PLUGINS` flags name; returns the other flags."""
+    for flag in flags:
+        if flag.name.endswith(f".{PLUGINS}"):
+            try:
+                load_plugin(str(flag.text))
+            except PluginLoadError as error:
+                raise ConfigError(f"--{flag.name}: {error}") from error
+    return [flag for flag in flags if not flag.name.endswith(f".{PLUGINS}")]
+
+
+def _resolve_pretrained(data: dict[str, Any], flags: Sequence[Flag]) -> list[Flag]:
+    """Puts the config of the policy at `policy.path` into `data`, below what the file says; returns the other flags."""
+    block = data.get("policy")
+    path = _text_of(flags, "policy.path")
+    if path is None and isinstance(block, Mapping) and "path" in block:
+        path = str(block["path"])
+    if path is None:
+        return list(flags)
+    if _is_on(flags, "resume"):
+        raise ConfigError(
+            "--policy.path: a resumed run goes on with its own weights. Leave out --policy.path or --resume."
+        )
+    own = {key: value for key, value in block.items() if key != "path"} if isinstance(block, Mapping) else {}
+    kind = _text_of(flags, "policy.type") or own.get("type")
+    trained = pretrained_policy(path)
+    if kind not in (None, trained["type"]):
+        raise ConfigError(f"policy.type: found {kind!r}, but policy.path has a policy of type {trained['type']!r}.")
+    data["policy"] = trained | own
+    return [flag for flag in flags if flag.name != "policy.path"]
+
+
+def _schema(data: Mapping[str, Any]) -> Schema:
+    """Keys and types of a training file, as far as the types of its blocks are known."""
+    own = {name: hint for name, hint in fields_of(TrainConfig).items() if name not in CHOICES}
+    choices = {name: choice_fields(name, data.get(name)) for name in CHOICES}
+    mixture = dict(fields_of(MixtureConfig)) | dict(SHORT) | dict.fromkeys(LEROBOT_KEYS, Any)
+    others = dict.fromkeys(UNSUPPORTED, Any) | {old: own[new] for old, new in RENAMED.items()}
+    return own | choices | others | {"dataset": mixture}
+
+
+def _text_of(flags: Sequence[Flag], name: str) -> str | None:
+    """What the last flag `name` says. Raises ConfigError where it says nothing."""
+    given = [flag for flag in flags if flag.name == name]
+    if given and not given[-1].text:
+        raise ConfigError(f"--{name}: needs a value: --{name}=value or --{name} value.")
+    return given[-1].text if given else None
+
+
+def _is_on(flags: Sequence[Flag], name: str) -> bool:
+    given = [flag for flag in flags if flag.name == name]
+    return bool(given) and (given[-1].text is None or value_of(given[-1].text, bool) is True)

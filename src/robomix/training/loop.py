@@ -1,0 +1,231 @@
+"""The training loop. It reads from top to bottom:
+
+open the datasets, align and schedule them, compute statistics, build policy and optimizer, then step by step: a batch,
+a loss, an update; now and then a report, a checkpoint, a rollout.
+
+    robomix train --config_path mix.yaml
+    accelerate launch -m robomix train --config_path mix.yaml       # several processes: each takes its slice of a batch
+"""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from tqdm import tqdm
+
+from robomix.errors import ConfigError
+from robomix.mixture.dataset import Mixture
+from robomix.mixture.factory import make_mixture
+from robomix.mixture.loader import make_loader
+from robomix.mixture.permutation import key_of
+from robomix.mixture.resolve import as_records, as_table, shares, streams
+from robomix.mixture.schedule import Schedule
+from robomix.statistics.compute import mixture_stats
+from robomix.statistics.groups import group_names
+from robomix.training import checkpoint as checkpoints
+from robomix.training.build import build_accelerator, build_image_transform, build_optimizer, build_policy, policy_keys
+from robomix.training.config import TrainConfig
+from robomix.training.evaluation import evaluate_in_env
+from robomix.training.metrics import MetricsFile, Window, log_line
+from robomix.training.normalization import make_processors, safe_stats
+from robomix.training.objectives import Learner, Objective
+from robomix.training.signals import ignore_signals, stop_on_signals
+from robomix.training.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig) -> int:
+    """Runs the training `config` describes; returns the exit code: 0, or 128 + signal where one stopped it.
+
+    Raises RobomixError for everything that is wrong with config or data, before the first step.
+    """
+    accelerator = build_accelerator(config)
+
+    # What is drawn, and when.
+    mixture = make_mixture(
+        config.dataset, policy=config.policy, image_transform=build_image_transform(config), seed=config.seed
+    )
+    schedule = Schedule(
+        streams(mixture.sources, config.dataset.alpha),
+        seed=config.seed,
+        batch_size=config.batch_size * accelerator.num_processes,
+        batching=config.dataset.batching,
+    )
+    table = shares(mixture.sources, schedule)
+    if accelerator.is_main_process:
+        _print_mixture(mixture, table)
+    mixture = mixture.only(policy_keys(mixture))
+    resumed = config.checkpoint_path  # None in a new run
+    first = schedule.resume(checkpoints.load_schedule_state(resumed)) if resumed else 0
+    if config.dry_run:
+        return 0
+
+    # Statistics, policy, optimizer.
+    with accelerator.main_process_first():  # the others find the statistics in the cache
+        stats = mixture_stats(mixture, config.dataset.normalize_by, use_imagenet=config.dataset.use_imagenet_stats)
+    mixture.meta.stats = next(iter(stats.values()))
+    _check_env(config, list(stats))
+    torch.manual_seed(config.seed)
+    policy = build_policy(config, mixture, weights=checkpoints.weights_folder(resumed) if resumed else None)
+    mixture = mixture.only([*policy.config.input_features, *policy.config.output_features])
+    safe = {group: safe_stats(of_group) for group, of_group in stats.items()}
+    processors = make_processors(policy, safe, accelerator.device.type)
+    optimizer, scheduler, clip = build_optimizer(config, policy)
+    if resumed:
+        checkpoints.restore(resumed, optimizer, scheduler)
+    policy.config.pretrained_path = None  # a checkpoint stands for itself, wherever its first weights came from
+    learner, optimizer = accelerator.prepare(Learner(policy), optimizer)
+    _warn_if_unmasked(accelerator.unwrap_model(learner), mixture)
+
+    # Reports.
+    names = [source.name for source in mixture.sources]
+    groups = group_names(mixture.sources, config.dataset.normalize_by)
+    group_of_source = torch.tensor([list(stats).index(group) for group in groups])
+    output = Path(config.output_dir)
+    record = {
+        "config": config.dataset.to_dict(),
+        "groups": dict(zip(names, groups, strict=True)),
+        "table": as_records(table),
+    }
+    if accelerator.is_main_process:
+        output.mkdir(parents=True, exist_ok=True)
+        metrics = MetricsFile(output / "metrics.jsonl", resumed_at=first)
+        tracker = Tracker(config, config.to_dict(), resumed=bool(resumed))
+
+    loader = make_loader(
+        mixture,
+        schedule,
+        start=first,
+        stop=config.steps,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        num_workers=config.num_workers,
+        prefetch_factor=config.prefetch_factor,
+        pin_memory=accelerator.device.type == "cuda",
+        worker_init_fn=ignore_signals,
+    )
+    progress = tqdm(total=config.steps, initial=first, unit="step", disable=not accelerator.is_main_process)
+    window = Window(len(names), accelerator.device)
+    learner.train()
+    step = first
+    with stop_on_signals() as stop, progress:
+        batches = iter(loader)
+        while step < config.steps and not stop:
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited = time.perf_counter() - asked
+
+            # All randomness of a step (dropout, latents, noise) is named by the step: a resumed run repeats it.
+            torch.manual_seed(key_of(config.seed, "step", step, accelerator.process_index) >> 1)
+            source = batch["dataset_index"]
+            inputs = processors(_scaled(batch, mixture, accelerator.device), group_of_source[source])
+            with accelerator.autocast():
+                objective = Objective(*learner(inputs, inputs.get("action_dim_is_pad")))
+                loss = objective.total(accelerator.reduce(objective.weights.sum().detach(), "mean"))
+            accelerator.backward(loss)
+            norm = accelerator.clip_grad_norm_(learner.parameters(), clip if clip > 0 else float("inf"))
+            optimizer.step()
+            optimizer.zero_grad()
+            if scheduler is not None:
+                scheduler.step()
+            if hasattr(policy, "update"):
+                policy.update()
+
+            step += 1
+            progress.update()
+            window.add(loss, torch.as_tensor(norm), objective if len(objective.errors) else None, source, waited)
+            stopping = _any_rank(accelerator, stop)
+            last = step == config.steps or stopping
+            if last or (config.log_freq > 0 and step % config.log_freq == 0):
+                report = _report(window, accelerator, schedule, step, optimizer, names)
+                if accelerator.is_main_process:
+                    log.info(log_line(report))
+                    metrics.write(report)
+                    tracker.log(report)
+                window = Window(len(names), accelerator.device)
+            if config.save_checkpoint and (last or (config.save_freq > 0 and step % config.save_freq == 0)):
+                if accelerator.is_main_process:
+                    folder = checkpoints.save_checkpoint(
+                        config=config,
+                        step=step,
+                        policy=policy,
+                        processors=processors,
+                        optimizer=optimizer,
+                        scheduler=scheduler,
+                        mixture_record=record,
+                        schedule_state=schedule.state(step),
+                    )
+                    log.info("checkpoint: %s", folder)
+                accelerator.wait_for_everyone()
+            if config.env is not None and config.env_eval_freq > 0 and step % config.env_eval_freq == 0:
+                if accelerator.is_main_process:
+                    result = evaluate_in_env(config, policy, next(iter(processors.by_group.values())), step)
+                    metrics.write(result)
+                    tracker.log(result)
+                accelerator.wait_for_everyone()
+                learner.train()
+            if stopping:
+                break
+
+    if accelerator.is_main_process:
+        tracker.finish()
+        if stop:
+            log.info("stopped at step %d by %s; --resume=true --output_dir=%s goes on", step, stop.name, output)
+    return stop.exit_code
+
+
+def _print_mixture(mixture: Mixture, table: Any) -> None:
+    console = Console()
+    console.print(as_table(table))
+    for key, lacking in mixture.schema.lacking.items():
+        console.print(f"{key}: zeros, marked as padding, in {', '.join(lacking)}", style="dim", highlight=False)
+
+
+def _check_env(config: TrainConfig, groups: list[str]) -> None:
+    if config.env is not None and len(groups) > 1:
+        raise ConfigError(
+            f"--env.type={config.env.type} is one robot, but the mixture normalizes {len(groups)} groups apart "
+            f"({', '.join(groups)}). Evaluate each group's checkpoint folder after training instead."
+        )
+
+
+def _warn_if_unmasked(learner: Learner, mixture: Mixture) -> None:
+    widths = {source.features["action"].valid_dim for source in mixture.sources if "action" in source.features}
+    if not learner.masks_padding and len(widths) > 1:
+        log.warning(
+            "robomix has no masked loss for policy %r: the zeros that pad actions of %s dimensions count as data",
+            learner.policy.config.type,
+            " and ".join(map(str, sorted(widths))),
+        )
+
+
+def _scaled(batch: dict[str, Any], mixture: Mixture, device: torch.device) -> dict[str, Any]:
+    """Camera images on the device, scaled from grey levels to [0, 1]; they travel there as bytes."""
+    images = {key: batch[key].to(device, non_blocking=True).float() / 255 for key in mixture.camera_keys}
+    return {**batch, **images}
+
+
+def _any_rank(accelerator: Any, stop: Any) -> bool:
+    """Whether any rank was asked to stop: all must leave the loop at the same step."""
+    if accelerator.num_processes == 1:
+        return bool(stop)
+    asked = torch.tensor(int(bool(stop)), device=accelerator.device)
+    return bool(accelerator.reduce(asked, "sum").item())
+
+
+def _report(
+    window: Window, accelerator: Any, schedule: Schedule, step: int, optimizer: Any, names: list[str]
+) -> dict[str, Any]:
+    averages = window.reduced(accelerator, names)
+    drawn = schedule.consumed(step)
+    return averages | {
+        "step": step,
+        "lr": optimizer.param_groups[0]["lr"],
+        "samples_per_s": averages["steps_per_s"] * schedule.batch_size,
+        "samples_per_source": {name: int(n) for name, n in zip(names, drawn, strict=True)},
+        "epochs_per_source": {s.name: int(n) / s.frames for s, n in zip(schedule.streams, drawn, strict=True)},
+    }
