@@ -25,6 +25,7 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 import av
 import numpy as np
+import torch
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.utils.import_utils import get_safe_default_video_backend
 
@@ -74,7 +75,8 @@ def time_random_frames(path: Path) -> None:
 
 
 def lerobot_reader(path: Path) -> Reader:
-    """Samples one by one, as a DataLoader asks for them, with LeRobot's default settings."""
+    """Samples one by one, as a DataLoader asks for them, with LeRobot's default settings, in a worker's one thread."""
+    torch.set_num_threads(1)
     dataset = LeRobotDataset("local/set", root=path)
 
     def read(rows: np.ndarray) -> np.ndarray:

@@ -103,10 +103,10 @@ def test_parent_and_child_decode_the_same_file_at_once(videos: list[Path], metho
     read(decoders, videos[0], 7)  # a decoder the child inherits when forked
     context = multiprocessing.get_context(method)
     results = context.Queue()
-    child = context.Process(target=send_frames, args=(videos[0], list(range(20)), results))
+    child = context.Process(target=send_frames, args=(videos[0], list(range(20)), results), daemon=True)
     child.start()
     mine = [read(decoders, videos[0], frame)[0] for frame in range(20)]
-    assert results.get(timeout=60) == mine == [(frame, 0) for frame in range(20)]
+    assert results.get(timeout=30) == mine == [(frame, 0) for frame in range(20)]
     child.join()
     assert child.exitcode == 0
 
@@ -116,9 +116,9 @@ def test_a_fork_while_the_pool_is_locked_does_not_hang_the_child(videos: list[Pa
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     with decoders._lock:
-        child = context.Process(target=send_frames, args=(videos[2], [3], results))
+        child = context.Process(target=send_frames, args=(videos[2], [3], results), daemon=True)
         child.start()
-    assert results.get(timeout=60) == [(3, 2)]
+    assert results.get(timeout=30) == [(3, 2)]
     child.join()
 
 

@@ -85,15 +85,21 @@ def weights_folder(checkpoint: Path) -> Path:
     return found[0].parent
 
 
-def group_folder_name(group: str) -> str:
-    """A normalization group's name as the name of one folder."""
-    return group.replace("/", "--")
+def policy_folder(checkpoint: Path, group: str) -> Path:
+    """The LeRobot policy folder of a normalization group in `checkpoint`: its own, or the only one there is."""
+    own = checkpoint / PRETRAINED / _folder_name(group)
+    return own if own.is_dir() else checkpoint / PRETRAINED
 
 
 def _group_folders(pretrained: Path, processors: Processors) -> list[tuple[Path, tuple[Any, Any]]]:
     if len(processors.by_group) == 1:
         return [(pretrained, next(iter(processors.by_group.values())))]
-    return [(pretrained / group_folder_name(group), pair) for group, pair in processors.by_group.items()]
+    return [(pretrained / _folder_name(group), pair) for group, pair in processors.by_group.items()]
+
+
+def _folder_name(group: str) -> str:
+    """A group's name as the name of one folder: repo ids have a slash."""
+    return group.replace("/", "--")
 
 
 def _save_weights(policy: Any, folders: list[Path]) -> None:

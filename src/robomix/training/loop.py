@@ -108,7 +108,8 @@ def train(config: TrainConfig) -> int:
         pin_memory=accelerator.device.type == "cuda",
         worker_init_fn=ignore_signals,
     )
-    progress = tqdm(total=config.steps, initial=first, unit="step", disable=not accelerator.is_main_process)
+    no_bar = None if accelerator.is_main_process else True  # None: a bar on a terminal, none in a log file
+    progress = tqdm(total=config.steps, initial=first, unit="step", disable=no_bar)
     window = Window(len(names), accelerator.device)
     learner.train()
     step = first

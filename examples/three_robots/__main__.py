@@ -1,0 +1,181 @@
+"""Several simulated robots, one policy: demonstrations, co-training and evaluation, from nothing.
+
+    python -m examples.three_robots
+    python -m examples.three_robots --robots sawyer fetch --steps 1000
+    python -m examples.three_robots --robots sawyer --cameras
+
+Scripted experts record demonstrations as LeRobot v3.0 datasets, `robomix train` trains one ACT policy on all of them,
+and that policy drives each robot through episodes no demonstration has seen. Everything lands in one folder.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from robomix.errors import RobomixError
+from robomix.sim import Recording, RolloutResult, open_robot, record, rollout
+from robomix.training.evaluation import PolicyRunner
+
+HERE = Path(__file__).parent
+CAMERA_PREFIX = "observation.images."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; the exit code, which is that of the training where it did not finish."""
+    arguments = _parse(argv)
+    console, started = Console(), time.perf_counter()
+    folder = arguments.output / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    mixture = _mixture(arguments, folder / "demonstrations")
+    sources = mixture["dataset"]["datasets"]
+
+    console.rule(f"1. Demonstrations by scripted experts, in {folder / 'demonstrations'}")
+    recordings = [_record(source, arguments.demonstrations, console) for source in sources]
+
+    console.rule("2. One policy for all of them")
+    (folder / "mix.yaml").write_text(yaml.safe_dump(mixture, sort_keys=False))
+    code = _train(folder, console)
+    if code:
+        return code
+
+    console.rule("3. The policy drives each robot, in episodes it has not seen")
+    pretrained = folder / "train" / "checkpoints" / "last" / "pretrained_model"
+    results = [_evaluate(source, pretrained, len(sources), arguments, folder, console) for source in sources]
+
+    console.rule()
+    console.print(_summary(recordings, results))
+    console.print(f"checkpoint  {pretrained}\nvideos      {folder / 'videos'}", highlight=False)
+    console.print(f"{(time.perf_counter() - started) / 60:.1f} minutes", highlight=False)
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    names = [source["name"] for source in _load(cameras=False)["dataset"]["datasets"]]
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="examples.three_robots", description=__doc__, formatter_class=formatter)
+    parser.add_argument("--robots", nargs="+", choices=names, default=names, metavar="ROBOT", help=", ".join(names))
+    parser.add_argument(
+        "--cameras",
+        action="store_true",
+        help="see through a camera instead of knowing where things are; slow without a GPU",
+    )
+    parser.add_argument("--demonstrations", type=int, default=50, help="of each robot (default: %(default)s)")
+    parser.add_argument("--rollouts", type=int, default=50, help="of each robot (default: %(default)s)")
+    parser.add_argument("--videos", type=int, default=2, help="rollouts to film, of each robot (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="training steps (default: as the mixture file says)")
+    parser.add_argument("--seed", type=int, help="of the training (default: as the mixture file says)")
+    parser.add_argument("--device", help="such as cuda (default: as the mixture file says)")
+    parser.add_argument("--output", type=Path, default=Path("outputs/three_robots"), help="default: %(default)s")
+    return parser.parse_args(argv)
+
+
+def _load(*, cameras: bool) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((HERE / ("mix_cameras.yaml" if cameras else "mix.yaml")).read_text())
+    return loaded
+
+
+def _mixture(arguments: argparse.Namespace, demonstrations: Path) -> dict[str, Any]:
+    """The mixture file of this run: the robots asked for, their demonstrations where this run puts them."""
+    mixture = _load(cameras=arguments.cameras)
+    sources = [source for source in mixture["dataset"]["datasets"] if source["name"] in arguments.robots]
+    mixture["dataset"]["datasets"] = [source | {"root": str(demonstrations / source["name"])} for source in sources]
+    mixture["output_dir"] = str(demonstrations.parent / "train")
+    mixture |= {key: value for key in ("steps", "seed") if (value := getattr(arguments, key)) is not None}
+    mixture["save_freq"] = mixture["steps"]
+    if arguments.device:
+        mixture["policy"]["device"] = arguments.device
+    return mixture
+
+
+def _record(source: Mapping[str, Any], episodes: int, console: Console) -> Recording:
+    started = time.perf_counter()
+    with open_robot(source["name"], cameras=_cameras(source)) as robot:
+        recording = record(robot, source["root"], episodes=episodes)
+        console.print(
+            f"{robot.name}: {recording.episodes} episodes, {recording.frames:,} frames at {robot.fps} Hz, "
+            f"{len(robot.action_names)} actions: {robot.task!r} ({time.perf_counter() - started:.1f} s)",
+            highlight=False,
+        )
+    return recording
+
+
+def _train(folder: Path, console: Console) -> int:
+    command = ["-m", "robomix", "train", f"--config_path={folder / 'mix.yaml'}"]
+    console.print("python", *command, highlight=False, soft_wrap=True)
+    # Threads that wait for each other by spinning stand still where other processes want the same cores.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    return subprocess.run([sys.executable, *command], env=environment, check=False).returncode
+
+
+def _evaluate(
+    source: Mapping[str, Any],
+    pretrained: Path,
+    groups: int,
+    arguments: argparse.Namespace,
+    folder: Path,
+    console: Console,
+) -> RolloutResult:
+    """Rollouts of one robot with the policy folder that holds its statistics."""
+    torch.set_num_threads(1)  # one observation at a time is too little to share
+    own_folder = pretrained / source["name"] if groups > 1 else pretrained
+    with open_robot(source["name"], cameras=_cameras(source)) as robot:
+        runner = PolicyRunner(own_folder, device=arguments.device or "cpu", n_action_steps=robot.action_steps)
+        policy = Renamed(runner, source.get("feature_map", {}))
+        videos = {"video_folder": folder / "videos", "videos": arguments.videos}
+        result = rollout(robot, policy, episodes=arguments.rollouts, **(videos if arguments.videos else {}))
+    console.print(str(result), highlight=False)
+    return result
+
+
+class Renamed:
+    """A policy that is shown a robot's observations under the names the mixture gave them."""
+
+    def __init__(self, policy: PolicyRunner, feature_map: Mapping[str, str | None]) -> None:
+        self._policy = policy
+        self._feature_map = feature_map
+        self.reset = policy.reset
+
+    def __call__(self, observation: Mapping[str, Any]) -> Any:
+        named = {self._feature_map.get(key, key): value for key, value in observation.items()}
+        return self._policy({key: value for key, value in named.items() if key is not None})
+
+
+def _cameras(source: Mapping[str, Any]) -> list[str]:
+    """The robot's cameras the mixture uses."""
+    keys = source.get("feature_map", {})
+    return [key.removeprefix(CAMERA_PREFIX) for key in keys if key.startswith(CAMERA_PREFIX)]
+
+
+def _summary(recordings: Sequence[Recording], results: Sequence[RolloutResult]) -> Table:
+    table = Table(title="One policy", title_justify="left")
+    table.add_column("robot")
+    for header in ("demonstrations", "solved", "success", "mean steps"):
+        table.add_column(header, justify="right")
+    for recording, result in zip(recordings, results, strict=True):
+        solved = sum(result.successes)
+        steps = sum(steps for steps, success in zip(result.steps, result.successes, strict=True) if success)
+        table.add_row(
+            result.robot,
+            str(recording.episodes),
+            f"{solved}/{len(result.successes)}",
+            f"{result.success_rate:.0%}",
+            f"{steps / solved:.0f}" if solved else "-",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except RobomixError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,92 @@
+"""README and docs as a reader would use them: commands run, programs give what they say, mixture files parse."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from robomix import MixtureConfig
+from robomix.cli.main import main
+from tests.conftest import PROJECT
+
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    return [
+        (f"{page.name} {number}", text)
+        for page in PAGES
+        for number, (kind, text) in enumerate(BLOCK.findall(page.read_text()))
+        if kind == language
+    ]
+
+
+def cases(language: str) -> pytest.MarkDecorator:
+    found = blocks(language)
+    return pytest.mark.parametrize("text", [text for _, text in found], ids=[name for name, _ in found])
+
+
+@pytest.fixture
+def in_project(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are meant for the project's root, with the recordings beside it."""
+    monkeypatch.chdir(PROJECT)
+    if real_data.resolve() != (PROJECT / "../shared/data").resolve():
+        pytest.skip("the pages name ../shared/data, and the recordings lie elsewhere")
+
+
+@cases("bash")
+def test_commands_run(text: str, in_project: None, tmp_path: Path) -> None:
+    """As they stand, but for where they write. The make targets have tests of their own."""
+    for command in text.strip().splitlines():
+        words = shlex.split(command)
+        if words[0] == "make":
+            targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+            assert words[1] in targets
+            continue
+        assert words[0] == "robomix"
+        assert main([*words[1:], f"--output_dir={tmp_path / 'out'}"]) == 0
+
+
+@cases("python")
+def test_programs_run_and_give_what_their_comments_say(text: str, in_project: None) -> None:
+    names: dict[str, object] = {}
+    exec(compile(text, "page", "exec"), names)
+    for line in text.splitlines():
+        expression, _, said = line.partition("#")
+        said = said.strip().split(": ")[0].split(", memory")[0].split(" uint8")[0]
+        if said.startswith(("torch.Size", "tensor(", "(")) and is_expression(expression):
+            assert repr(eval(expression, names)) == said
+
+
+def is_expression(text: str) -> bool:
+    try:
+        ast.parse(text.strip(), mode="eval")
+    except SyntaxError:
+        return False
+    return True
+
+
+@cases("yaml")
+def test_mixture_files_are_understood(text: str) -> None:
+    data = yaml.safe_load(text)
+    if "dataset" in data:
+        MixtureConfig.from_dict(data["dataset"])
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_shows_the_example_file_as_it_is() -> None:
+    shown = yaml.safe_load(dict(blocks("yaml"))["README.md 2"])
+    real = yaml.safe_load((PROJECT / "examples/two_robots.yaml").read_text())
+    for key in ("normalize_by", "datasets"):
+        assert shown["dataset"][key] == real["dataset"][key]
+    assert shown["policy"].items() <= real["policy"].items()
+    assert (shown["steps"], shown["batch_size"]) == (real["steps"], real["batch_size"])
