@@ -5,7 +5,7 @@
     python -m examples.three_robots --robots sawyer --cameras
 
 Scripted experts record demonstrations as LeRobot v3.0 datasets, `robomix train` trains one ACT policy on all of them,
-and that policy drives each robot through episodes no demonstration has seen. Everything lands in one folder.
+and that policy drives each robot through episodes no demonstration has seen.
 """
 
 import argparse
@@ -35,14 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; the exit code, which is that of the training where it did not finish."""
     arguments = _parse(argv)
     console, started = Console(), time.perf_counter()
-    folder = arguments.output / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    mixture = _mixture(arguments, folder / "demonstrations")
+    folder = arguments.output or Path("outputs/three_robots") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    mixture = _mixture(arguments, folder)
     sources = mixture["dataset"]["datasets"]
 
-    console.rule(f"1. Demonstrations by scripted experts, in {folder / 'demonstrations'}")
+    console.rule("1. Demonstrations by scripted experts")
     recordings = [_record(source, arguments.demonstrations, console) for source in sources]
 
     console.rule("2. One policy for all of them")
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "mix.yaml").write_text(yaml.safe_dump(mixture, sort_keys=False))
     code = _train(folder, console)
     if code:
@@ -75,7 +76,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="training steps (default: as the mixture file says)")
     parser.add_argument("--seed", type=int, help="of the training (default: as the mixture file says)")
     parser.add_argument("--device", help="such as cuda (default: as the mixture file says)")
-    parser.add_argument("--output", type=Path, default=Path("outputs/three_robots"), help="default: %(default)s")
+    parser.add_argument("--output", type=Path, help="folder of this run (default: outputs/three_robots/DATE_TIME)")
     return parser.parse_args(argv)
 
 
@@ -84,14 +85,13 @@ def _load(*, cameras: bool) -> dict[str, Any]:
     return loaded
 
 
-def _mixture(arguments: argparse.Namespace, demonstrations: Path) -> dict[str, Any]:
-    """The mixture file of this run: the robots asked for, their demonstrations where this run puts them."""
+def _mixture(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The mixture file of this run: the one that lies beside this module, with the robots and settings asked for."""
     mixture = _load(cameras=arguments.cameras)
-    sources = [source for source in mixture["dataset"]["datasets"] if source["name"] in arguments.robots]
-    mixture["dataset"]["datasets"] = [source | {"root": str(demonstrations / source["name"])} for source in sources]
-    mixture["output_dir"] = str(demonstrations.parent / "train")
+    sources = mixture["dataset"]["datasets"]
+    mixture["dataset"]["datasets"] = [source for source in sources if source["name"] in arguments.robots]
     mixture |= {key: value for key in ("steps", "seed") if (value := getattr(arguments, key)) is not None}
-    mixture["save_freq"] = mixture["steps"]
+    mixture |= {"save_freq": mixture["steps"], "output_dir": str(folder / "train")}
     if arguments.device:
         mixture["policy"]["device"] = arguments.device
     return mixture
@@ -100,10 +100,10 @@ def _mixture(arguments: argparse.Namespace, demonstrations: Path) -> dict[str, A
 def _record(source: Mapping[str, Any], episodes: int, console: Console) -> Recording:
     started = time.perf_counter()
     with open_robot(source["name"], cameras=_cameras(source)) as robot:
-        recording = record(robot, source["root"], episodes=episodes)
+        recording = record(robot, source["root"], episodes=episodes, overwrite=True)
         console.print(
             f"{robot.name}: {recording.episodes} episodes, {recording.frames:,} frames at {robot.fps} Hz, "
-            f"{len(robot.action_names)} actions: {robot.task!r} ({time.perf_counter() - started:.1f} s)",
+            f"{len(robot.action_names)} actions: {robot.task!r} ({time.perf_counter() - started:.1f} s)\n  {source['root']}",
             highlight=False,
         )
     return recording

@@ -99,3 +99,22 @@ def test_lerobot_eval_runs_a_checkpoint_without_robomix(
     assert done.returncode == 0, done.stderr[-3000:]
     info = json.loads((tmp_path / "eval" / "eval_info.json").read_text())
     assert info["overall"]["n_episodes"] == 1
+
+
+def test_a_training_evaluates_in_its_environment_on_the_way(tmp_path: Path) -> None:
+    observation = {
+        "observation.state": Feature("numeric", "float32", (2,)),
+        "observation.environment_state": Feature("numeric", "float32", (16,)),
+    }
+    write(tmp_path / "push", observation, seed=0)
+    out = tmp_path / "out"
+    flags = [f"--policy.{key}={value}" for key, value in ACT.items()]
+    environment = ["--env.type=pusht", "--env.obs_type=environment_state_agent_pos", "--env.episode_length=30"]
+    evaluation = ["--env_eval_freq=2", "--eval.n_episodes=1", "--eval.batch_size=1"]
+    run = [f"--dataset.root={tmp_path / 'push'}", f"--output_dir={out}", "--policy.device=cpu", "--steps=2"]
+    loading = ["--policy.pretrained_backbone_weights=null", "--num_workers=0", "--batch_size=4"]
+    assert main(["train", *flags, *environment, *evaluation, *run, *loading]) == 0
+    records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert records[-1]["eval"]["episodes"] == 1
+    assert 0 <= records[-1]["eval"]["success"] <= 1
+    assert list((out / "eval").rglob("*.mp4"))

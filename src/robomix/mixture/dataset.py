@@ -1,7 +1,7 @@
 """The mixture: all sources behind one schema, as a map-style torch dataset that reads whole batches at once."""
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,11 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
 
 from robomix.errors import AlignmentError, did_you_mean
-from robomix.features import Feature
 from robomix.mixture.alignment import Schema
+from robomix.mixture.assembly import Assembly
 from robomix.mixture.meta import MixtureMeta
 from robomix.mixture.permutation import key_of, subkeys
-from robomix.mixture.source import Horizons, Part, Source
+from robomix.mixture.source import Horizons, Source
 
 ImageTransform = Callable[[torch.Tensor], torch.Tensor]
 
@@ -90,11 +90,9 @@ class Mixture(TorchDataset[dict[str, Any]]):
         self.seed = seed
         self.threads = threads
         self._first = np.concatenate([[0], np.cumsum([s.frames.num_frames for s in self.sources])])
-        self._first_episode = np.concatenate([[0], np.cumsum([len(s.frames.ids) for s in self.sources])])
-        tasks = dict.fromkeys(task for source in self.sources for task in source.dataset.tasks)
-        position = {task: i for i, task in enumerate(tasks)}
-        self._task_index = [np.array([position[t] for t in s.dataset.tasks], dtype=np.int64) for s in self.sources]
-        self.meta = MixtureMeta.of(self.sources, self.schema, tuple(tasks))
+        tasks = tuple(dict.fromkeys(task for source in self.sources for task in source.dataset.tasks))
+        self._assembly = Assembly(self.sources, self.schema, self.horizons, tasks)
+        self.meta = MixtureMeta.of(self.sources, self.schema, tasks)
         self._pool: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
@@ -111,7 +109,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
 
     @property
     def num_episodes(self) -> int:
-        return int(self._first_episode[-1])
+        return self.meta.total_episodes
 
     @property
     def features(self) -> dict[str, dict[str, Any]]:
@@ -177,7 +175,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
             for i, where in places.items()
         }
         self._run([job for part in parts.values() for job in part.jobs])
-        batch = self._assemble(len(request), places, parts)
+        batch = Batch(self._assembly(len(request), places, parts))
         batch["dataset_index"] = torch.from_numpy(member)
         batch["index"] = torch.from_numpy(request.index)
         if self.image_transform is not None:
@@ -203,80 +201,6 @@ class Mixture(TorchDataset[dict[str, Any]]):
             return self.threads
         worker = get_worker_info()
         return max(1, (os.cpu_count() or 1) // (worker.num_workers if worker else 1))
-
-    def _assemble(self, size: int, places: Mapping[int, np.ndarray], parts: Mapping[int, Part]) -> Batch:
-        batch = Batch()
-        values = {i: self.sources[i].finish(part) for i, part in parts.items()}
-        for key, feature in self.schema.features.items():
-            horizon = self.horizons.get(key)
-            lead = (size,) if horizon is None else (size, len(horizon))
-            batch[key] = self._joined(key, feature, lead, places, values)
-            if horizon is not None or key in self.schema.lacking:
-                batch[f"{key}_is_pad"] = self._time_mask(key, lead, places, parts)
-            if feature.is_vector:
-                batch[f"{key}_dim_is_pad"] = self._dim_mask(key, feature.shape[0], size, places)
-        self._add_indices(batch, size, places, parts)
-        tasks = np.empty(size, dtype=object)
-        for i, where in places.items():
-            tasks[where] = values[i]["task"]
-        batch["task"] = tasks.tolist()
-        return batch
-
-    def _joined(
-        self,
-        key: str,
-        feature: Feature,
-        lead: tuple[int, ...],
-        places: Mapping[int, np.ndarray],
-        values: Mapping[int, dict[str, Any]],
-    ) -> torch.Tensor:
-        """All sources' values of `key` in one tensor; zeros where a source has none or fewer entries."""
-        dtype = getattr(torch, feature.dtype)
-        shape = (*lead, *feature.shape)
-        only = next(iter(values.values())).get(key) if len(values) == 1 else None
-        if only is not None and only.dtype == dtype and tuple(only.shape) == shape:
-            return only
-        joined = torch.zeros(shape, dtype=dtype)
-        for i, where in places.items():
-            value = values[i].get(key)
-            if value is not None and feature.is_vector:
-                joined[where, ..., : value.shape[-1]] = value.to(dtype)
-            elif value is not None:
-                joined[where] = value.to(dtype)
-        return joined
-
-    def _time_mask(
-        self, key: str, lead: tuple[int, ...], places: Mapping[int, np.ndarray], parts: Mapping[int, Part]
-    ) -> torch.Tensor:
-        mask = np.zeros(lead, dtype=bool)
-        for i, where in places.items():
-            if key not in self.sources[i].features:
-                mask[where] = True
-            elif key in parts[i].time_is_pad:
-                mask[where] = parts[i].time_is_pad[key]
-        return torch.from_numpy(mask)
-
-    def _dim_mask(self, key: str, width: int, size: int, places: Mapping[int, np.ndarray]) -> torch.Tensor:
-        mask = np.ones((size, width), dtype=bool)
-        for i, where in places.items():
-            feature = self.sources[i].features.get(key)
-            if feature is not None:
-                mask[where, : feature.valid_dim] = False
-        return torch.from_numpy(mask)
-
-    def _add_indices(
-        self, batch: Batch, size: int, places: Mapping[int, np.ndarray], parts: Mapping[int, Part]
-    ) -> None:
-        columns = {key: np.empty(size, dtype=np.int64) for key in ("frame_index", "episode_index", "task_index")}
-        timestamp = np.empty(size, dtype=np.float32)
-        for i, where in places.items():
-            part, source = parts[i], self.sources[i]
-            columns["frame_index"][where] = part.frame_index
-            columns["episode_index"][where] = part.episode + self._first_episode[i]
-            columns["task_index"][where] = self._task_index[i][part.task]
-            timestamp[where] = part.frame_index / source.fps
-        batch.update({key: torch.from_numpy(column) for key, column in columns.items()})
-        batch["timestamp"] = torch.from_numpy(timestamp)
 
     def _augment(self, batch: Batch, draw: np.ndarray, transform: ImageTransform) -> None:
         seeds = subkeys(key_of(self.seed, "image transform"), draw) >> np.uint64(1)

@@ -1,0 +1,102 @@
+"""Putting what several sources have read into one batch, under one schema, with all masks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robomix.errors import AlignmentError
+from robomix.features import Feature
+from robomix.mixture.alignment import Schema
+from robomix.mixture.source import Horizons, Part, Source
+
+Places = Mapping[int, np.ndarray]
+"""Source, by position, to where its samples go in the batch."""
+
+
+class Assembly:
+    """Makes batches of the parts of `sources`. What samples hold is described in docs/samples.md."""
+
+    def __init__(self, sources: Sequence[Source], schema: Schema, horizons: Horizons, tasks: Sequence[str]) -> None:
+        self.sources = sources
+        self.schema = schema
+        self.horizons = horizons
+        self._first_episode = np.cumsum([0, *(len(source.frames.ids) for source in sources)])
+        position = {task: i for i, task in enumerate(tasks)}
+        self._task_index = [np.array([position[task] for task in s.dataset.tasks], dtype=np.int64) for s in sources]
+
+    def __call__(self, size: int, places: Places, parts: Mapping[int, Part]) -> dict[str, Any]:
+        """The batch of `size` samples whose `parts` have been read: key to tensor (size, ...), `task` to a list."""
+        batch: dict[str, Any] = {}
+        values = {i: self.sources[i].finish(part) for i, part in parts.items()}
+        for key, feature in self.schema.features.items():
+            horizon = self.horizons.get(key)
+            lead = (size,) if horizon is None else (size, len(horizon))
+            batch[key] = self._joined(key, feature, lead, places, values)
+            if horizon is not None or key in self.schema.lacking:
+                batch[f"{key}_is_pad"] = self._time_mask(key, lead, places, parts)
+            if feature.is_vector:
+                batch[f"{key}_dim_is_pad"] = self._dim_mask(key, feature.shape[0], size, places)
+        return batch | self._indices(size, places, parts) | {"task": _tasks(size, places, values)}
+
+    def _joined(
+        self, key: str, feature: Feature, lead: tuple[int, ...], places: Places, values: Mapping[int, dict[str, Any]]
+    ) -> Tensor:
+        """All sources' values of `key` in one tensor; zeros where a source has none or fewer entries."""
+        dtype = getattr(torch, feature.dtype)
+        shape = (*lead, *feature.shape)
+        only = next(iter(values.values())).get(key) if len(values) == 1 else None
+        if only is not None and only.dtype == dtype and tuple(only.shape) == shape:
+            return only
+        joined = torch.zeros(shape, dtype=dtype)
+        for i, where in places.items():
+            value = values[i].get(key)
+            if value is None:
+                continue
+            if value.ndim != joined.ndim:
+                raise AlignmentError(
+                    f"source {self.sources[i].name!r}: a transform returned {key!r} of shape {tuple(value.shape[1:])}, "
+                    f"but samples hold {shape[1:]}, with a window of {lead[1:]} in front. Let it return the window too."
+                )
+            if feature.is_vector:
+                joined[where, ..., : value.shape[-1]] = value.to(dtype)
+            else:
+                joined[where] = value.to(dtype)
+        return joined
+
+    def _time_mask(self, key: str, lead: tuple[int, ...], places: Places, parts: Mapping[int, Part]) -> Tensor:
+        mask = np.zeros(lead, dtype=bool)
+        for i, where in places.items():
+            if key not in self.sources[i].features:
+                mask[where] = True
+            elif key in parts[i].time_is_pad:
+                mask[where] = parts[i].time_is_pad[key]
+        return torch.from_numpy(mask)
+
+    def _dim_mask(self, key: str, width: int, size: int, places: Places) -> Tensor:
+        mask = np.ones((size, width), dtype=bool)
+        for i, where in places.items():
+            feature = self.sources[i].features.get(key)
+            if feature is not None:
+                mask[where, : feature.valid_dim] = False
+        return torch.from_numpy(mask)
+
+    def _indices(self, size: int, places: Places, parts: Mapping[int, Part]) -> dict[str, Tensor]:
+        columns = {key: np.empty(size, dtype=np.int64) for key in ("frame_index", "episode_index", "task_index")}
+        timestamp = np.empty(size, dtype=np.float32)
+        for i, where in places.items():
+            part = parts[i]
+            columns["frame_index"][where] = part.frame_index
+            columns["episode_index"][where] = part.episode + self._first_episode[i]
+            columns["task_index"][where] = self._task_index[i][part.task]
+            timestamp[where] = part.frame_index / self.sources[i].fps
+        return {key: torch.from_numpy(column) for key, column in (columns | {"timestamp": timestamp}).items()}
+
+
+def _tasks(size: int, places: Places, values: Mapping[int, dict[str, Any]]) -> list[str]:
+    tasks = np.empty(size, dtype=object)
+    for i, where in places.items():
+        tasks[where] = values[i]["task"]
+    return list(tasks)
