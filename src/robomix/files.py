@@ -55,11 +55,14 @@ def _walk(folder: Path, prefix: str, depth: int) -> Iterator[tuple[str, tuple[in
         if entry.name.startswith("."):
             continue
         name = f"{prefix}/{entry.name}"
-        if entry.is_file():
-            stat = entry.stat()
-            yield name, (stat.st_size, stat.st_mtime_ns)
-        elif depth and entry.is_dir():
+        if depth and entry.is_dir():
             yield from _walk(Path(entry.path), name, depth - 1)
+        elif entry.is_file():
+            try:
+                stat = entry.stat()
+            except FileNotFoundError:
+                continue  # gone since the folder was listed
+            yield name, (stat.st_size, stat.st_mtime_ns)
 
 
 def damage(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Reading LeRobot v2.0, v2.1 and v3.0 gives back what was written, however oddly it was written."""
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from robomix.errors import FormatError
 from robomix.formats import open_dataset
 from tests.fixtures import edit_info, write_v20, write_v21, write_v30
-from tests.formats.harm import declare
+from tests.formats.harm import declare, replaced
 from tests.formats.reading import assert_reads, open_quietly
 
 WRITERS = {"v2.0": write_v20, "v2.1": write_v21, "v3.0": write_v30}
@@ -164,6 +165,37 @@ def test_without_task_index_an_episode_has_its_first_task(tmp_path: Path) -> Non
 def test_v2_files_are_found_when_the_template_knows_other_fields(tmp_path: Path) -> None:
     truth = write_v21(tmp_path / "set")
     edit_info(truth.path, data_path="data/{shard:05d}.parquet", video_path="{video_key}/{shard}.mp4")
+    assert_reads(open_quietly(truth), truth)
+
+
+def test_v2_the_template_decides_between_files_of_one_number(tmp_path: Path) -> None:
+    truth = write_v21(tmp_path / "set")
+    backup = truth.path / "data" / "backup"
+    backup.mkdir()
+    shutil.copy(truth.path / "data/chunk-000/episode_000000.parquet", backup / "episode_000001.parquet")
+    assert_reads(open_quietly(truth), truth)
+    edit_info(truth.path, data_path="data/{episode_index}.parquet")
+    with pytest.raises(
+        FormatError, match=r"episode 1 has the files data/backup/.* and data/chunk-000/.*Delete the wrong"
+    ):
+        open_dataset(truth.path)
+
+
+def test_task_numbers_need_not_start_at_zero(tmp_path: Path) -> None:
+    truth = write_v21(tmp_path / "set", tasks=["a", "b", "a"])
+    (truth.path / "meta/tasks.jsonl").write_text('{"task_index": 9, "task": "b"}\n{"task_index": 4, "task": "a"}\n')
+    for file in truth.path.glob("data/**/*.parquet"):
+        numbers = [{0: 4, 1: 9}[i] for i in pq.read_table(file)["task_index"].to_pylist()]
+        replaced("task_index", numbers)(file)
+    assert_reads(open_quietly(truth), truth)
+
+
+@pytest.mark.parametrize("drift", [-0.4, 0.4], ids=["early", "late"])
+def test_v30_start_times_that_drift_by_less_than_half_a_frame_do_not_matter(tmp_path: Path, drift: float) -> None:
+    truth = write_v30(tmp_path / "set", fps=10)
+    times = [max(0.0, (start + drift) / 10) for start in truth.starts[:-1]]
+    column = "videos/observation.images.top/from_timestamp"
+    replaced(column, times)(truth.path / "meta/episodes/chunk-000/file-000.parquet")
     assert_reads(open_quietly(truth), truth)
 
 

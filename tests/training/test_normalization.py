@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from robomix.summaries import stats_of_entries, summarize_entries
+from robomix.summaries import EMPTY, stats_of_entries, summarize_entries
 from robomix.training.lerobot import make_policy
 from robomix.training.normalization import make_processors, safe_stats
 from tests.training.small import act_config, diffusion_config, meta_of
@@ -82,6 +82,12 @@ def test_small_units_are_not_taken_for_noise() -> None:
     values = np.random.default_rng(0).normal(0, 5e-5, (500, 3))
     stats = stats_of({"action": values})
     np.testing.assert_array_equal(safe_stats(stats)["action"]["std"], stats["action"]["std"])
+
+
+def test_padding_says_nothing_about_the_scale_of_the_data() -> None:
+    entries = [*summarize_entries(np.random.default_rng(0).normal(0, 5e-5, (500, 2))), EMPTY]
+    safe = safe_stats({"action": stats_of_entries(entries)})["action"]
+    assert safe["std"] == pytest.approx([5e-5, 5e-5, 1.0], rel=0.1)
 
 
 def test_quantiles_that_coincide_under_a_spike_do_not_divide_by_nothing() -> None:

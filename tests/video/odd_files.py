@@ -31,6 +31,7 @@ class Odd:
 
 
 _UNEVEN = np.cumsum(np.random.default_rng(1).integers(1, 400, COUNT)).tolist()
+_REFRESH = "intra-refresh=1:keyint=10"
 _X265 = {"preset": "fast", "x265-params": "log-level=error:open-gop=1:keyint=10:bframes=3"}
 
 ODD_FILES = {
@@ -39,6 +40,8 @@ ODD_FILES = {
     "B-frames, key frame every second": Odd(options=B_FRAMES | {"g": "2", "bf": "1"}),
     "open groups, H.264": Odd(options=B_FRAMES | {"x264-params": "open-gop=1:keyint=12"}),
     "open groups, HEVC": Odd(codec="libx265", options=_X265),
+    "intra refresh instead of key frames": Odd(options=B_FRAMES | {"bf": "0", "x264-params": _REFRESH}),
+    "intra refresh in Matroska": Odd(options={"x264-params": _REFRESH}, container="matroska", index=False),
     "AV1": Odd(codec="libsvtav1", options={"g": "10", "preset": "12", "svtav1-params": "scd=0"}),
     "later start": Odd(times=[5000 + time for time in EVEN]),
     "edit list that cuts the start": Odd(times=[time - 700 for time in EVEN], index=False),

@@ -97,6 +97,28 @@ def test_a_damaged_stretch_is_named_and_the_rest_still_reads(h264: Path, tmp_pat
     np.testing.assert_array_equal(read(decoder, intact), truth[intact])
 
 
+def test_a_video_that_starts_inside_a_group_says_so_and_shifts_nothing(h264: Path, tmp_path: Path) -> None:
+    truth, path = decode_video(h264), tmp_path / "cut.mp4"
+    with av.open(str(h264)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        for packet in [packet for packet in source.demux(video=0) if packet.size][5:]:
+            packet.stream = stream
+            target.mux(packet)
+    decoder = Decoder(path, Timelines())
+    assert decoder.timeline.count == 35
+    np.testing.assert_array_equal(read(decoder, [5, 34]), truth[[10, 39]])
+    with pytest.raises(FrameError, match=r"frame 3 of 35 cannot be decoded"):
+        read(decoder, [3])
+
+
+def test_a_jump_that_cannot_start_there_backs_up_instead_of_starting_over(tmp_path: Path) -> None:
+    write_odd(tmp_path / "video.mkv", ODD_FILES["intra refresh in Matroska"])
+    decoder = Decoder(tmp_path / "video.mkv", Timelines())
+    assert decoder.timeline.keys.tolist() == [0, 12, 24, 36]
+    read(decoder, [36])  # from frame 24, since the picture is whole only some frames after 36
+    assert decoder.decoded < 20
+
+
 def test_an_index_that_lies_is_replaced_by_the_packets(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     write_odd(path, Odd(options={"g": "10", "bf": "0"}))
@@ -116,6 +138,12 @@ def test_a_video_cannot_send_the_reader_elsewhere(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         with pytest.raises(FormatError, match=f"{name} cannot be opened as a video"):
             Decoder(tmp_path / name, Timelines())
+
+
+def test_an_unknown_codec_is_refused(h264: Path, tmp_path: Path) -> None:
+    (tmp_path / "odd.mp4").write_bytes(h264.read_bytes().replace(b"avc1", b"q7zz"))
+    with pytest.raises(FormatError, match=r"odd\.mp4 has a video stream in an unknown codec"):
+        Decoder(tmp_path / "odd.mp4", Timelines())
 
 
 def test_a_file_with_sound_only_is_refused(tmp_path: Path) -> None:

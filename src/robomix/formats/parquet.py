@@ -27,7 +27,7 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise FormatError(f"{path} has the column {twice[0]!r} more than once, so its data is ambiguous.")
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path} is damaged: {error}. Copy or download it again.") from error
 
 
@@ -50,9 +50,7 @@ def check_parquet(path: Path) -> None:
 def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     """Those of the columns `names` that the file has, whole. For metadata; data goes through `batches`."""
     with open_parquet(path) as file:
-        present = [name for name in names if name in file.schema_arrow.names]
-        # pyarrow takes a name for a prefix of nested columns too, so narrow down to the exact ones.
-        return file.read(columns=present).select(present)
+        return file.read(columns=[name for name in names if name in file.schema_arrow.names])
 
 
 def batches(path: Path, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:

@@ -28,16 +28,15 @@ def safe_stats(stats: Stats) -> Stats:
 
 
 def _safe(stats: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    std = stats["std"]
-    scale = np.maximum(np.abs(stats["min"]), np.abs(stats["max"]))
-    constant = (std <= TINY_BESIDE_OTHERS * std.max()) | (std <= 1e-6 * scale) | (std == 0)
-    safe = dict(stats)
-    safe["std"] = np.where(constant, 1.0, std)
+    std, mean = stats["std"], stats["mean"]
+    padding = (mean == 0) & (std == 1) & (stats["min"] == -1) & (stats["max"] == 1)  # neutral, says nothing of scale
+    largest = std[~padding].max(initial=0.0)
+    magnitude = np.maximum(np.abs(stats["min"]), np.abs(stats["max"]))
+    constant = ~padding & ((std <= TINY_BESIDE_OTHERS * largest) | (std <= 1e-6 * magnitude))
+    safe = stats | {"std": np.where(constant, 1.0, std)}
     for low, high in (("min", "max"), ("q01", "q99"), ("q10", "q90")):
-        width = stats[high] - stats[low]
-        flat = constant | (width <= 1e-6 * np.maximum(std, 1e-12))
-        safe[low] = np.where(flat, stats["mean"] - 1, stats[low])
-        safe[high] = np.where(flat, stats["mean"] + 1, stats[high])
+        flat = constant | (stats[high] - stats[low] <= 1e-6 * std)
+        safe |= {low: np.where(flat, mean - 1, stats[low]), high: np.where(flat, mean + 1, stats[high])}
     return safe
 
 

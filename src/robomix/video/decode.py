@@ -120,7 +120,7 @@ class Decoder:
             self._next = None
 
     def _advance(self, wanted: int) -> VideoFrame | None:
-        """Decode up to frame `wanted`; None if the stream ends, passes it, or gives it damaged."""
+        """Decode up to frame `wanted`; None if the stream ends or passes it."""
         for frame in self._decoded:
             self.decoded += 1
             number = self._number(frame)
@@ -128,7 +128,7 @@ class Decoder:
                 return None
             self._next = number + 1
             if number == wanted:
-                return None if frame.is_corrupt else frame
+                return frame
         return None
 
     def _number(self, frame: VideoFrame) -> int:

@@ -37,6 +37,8 @@ def _open(data: bytes, where: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
-        raise FormatError(f"{where} is no picture in {', '.join(_FORMATS)}. Restore it, or exclude the episode.") from error
+        raise FormatError(
+            f"{where} is no picture in {', '.join(_FORMATS)}. Restore it, or exclude the episode."
+        ) from error
     except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise FormatError(f"{where} cannot be opened: {error}. Restore it, or exclude the episode.") from error

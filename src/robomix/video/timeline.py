@@ -95,11 +95,12 @@ def open_video(path: Path) -> InputContainer:
             f"{path} cannot be opened as a video ({error}): it is cut off, was never finished, or is no video. "
             "Copy or download it again; if it was recorded so, exclude its episodes."
         ) from error
-    if not container.streams.video:
-        kinds = [stream.type for stream in container.streams]
-        container.close()
-        raise FormatError(f"{path} has no video stream, only {kinds}.")
-    return container
+    streams = [stream.type for stream in container.streams]
+    if "video" in streams and container.streams.video[0].codec_context is not None:
+        return container
+    container.close()
+    problem = "a video stream in an unknown codec" if "video" in streams else f"no video stream, only {streams}"
+    raise FormatError(f"{path} has {problem}. Restore it, or exclude its episodes.")
 
 
 def read_timeline(path: Path) -> Timeline:

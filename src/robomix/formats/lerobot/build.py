@@ -43,10 +43,7 @@ def fill_cache(info: Info, listing: Listing, cache: Builder) -> None:
     layout = (v3 if info.version == "v3.0" else v2).read_layout(info, listing, videos)
     stored = [key for key, feature in features.items() if feature.kind == "numeric" or feature.storage == "image"]
     types = stored_types(info.root, layout.data, [*stored, "frame_index", "task_index"])
-    for key in [key for key in (*videos, *stored) if key not in layout.videos and key not in types]:
-        what = "video file" if features.pop(key).storage == "video" else "column"
-        warnings.append(f"left out {key!r}: meta/info.json declares it, but no episode has a {what} for it")
-
+    warnings += _leave_out_absent(features, {*layout.videos, *types}, [*videos, *stored])
     rows = Rows(info.root, layout)
     arrays = _read_numbers(rows, {key: f for key, f in features.items() if f.kind == "numeric"}, types, cache)
     for key, feature in features.items():
@@ -72,6 +69,16 @@ def fill_cache(info: Info, listing: Listing, cache: Builder) -> None:
         "warnings": [*layout.warnings, *warnings],
     }
     cache.meta["fingerprint"] = _fingerprint(cache.meta, arrays, layout, listing)
+
+
+def _leave_out_absent(features: dict[str, Feature], found: set[str], expected: list[str]) -> list[str]:
+    """Remove those of the `expected` features that have not been found; returns the warnings."""
+    warnings = []
+    for key in expected:
+        if key not in found:
+            what = "video file" if features.pop(key).storage == "video" else "column"
+            warnings.append(f"left out {key!r}: meta/info.json declares it, but no episode has a {what} for it")
+    return warnings
 
 
 def _read_numbers(

@@ -57,9 +57,9 @@ class VideoCamera:
             with decoders.lend(self._paths[file]) as decoder:
                 self._check_count(file, decoder, frames, rows)
                 decoder.read_into(frames, out, positions)
-        except FrameError as error:
-            row = int(rows[np.flatnonzero(frames == error.frame)[0]])
-            raise FormatError(f"{error} It was wanted for {self._place(row)}.") from error
+        except FormatError as error:
+            place = np.flatnonzero(frames == error.frame)[0] if isinstance(error, FrameError) else 0
+            raise FormatError(f"{error} It was wanted for {self._place(int(rows[place]))}.") from error
 
     def _check_count(self, file: int, decoder: Decoder, frames: np.ndarray, rows: np.ndarray) -> None:
         count, needed = decoder.timeline.count, int(self._needed[file])
@@ -68,9 +68,9 @@ class VideoCamera:
         lack = f"{decoder.path} has {count} frames, but the rows that point to it need {needed}"
         beyond = np.flatnonzero(frames >= count)
         if len(beyond):
-            raise FormatError(
-                f"{lack}: there is no frame {frames[beyond[0]]} for {self._place(int(rows[beyond[0]]))}. Restore the "
-                "video, or exclude the episode."
+            missing = int(frames[beyond[0]])
+            raise FrameError(
+                f"{lack}: there is no frame {missing}. Restore the video, or exclude the episode.", missing
             )
         warnings.warn(f"{lack}; reading the missing ones will fail. Restore the video.", stacklevel=2)
 
