@@ -1,4 +1,5 @@
-# make demo   three simulated robots, one policy, from nothing (environment, demonstrations, training, evaluation)
+# make demo   three simulated robots, one policy, from nothing (environment, demonstrations, training, evaluation);
+#             ROBOTS="sawyer fetch" chooses some of them, CAMERAS=1 trains from pixels
 # make test   lint, types and tests
 .PHONY: demo test lint test-slow bench clean
 
@@ -8,7 +9,7 @@ READY := $(VENV)/.ready
 export HF_HUB_OFFLINE := 1
 
 demo: $(READY)
-	$(PYTHON) -m examples.three_robots $(if $(ROBOTS),--robots $(ROBOTS)) $(DEMO_ARGS)
+	$(PYTHON) -m examples.three_robots $(if $(ROBOTS),--robots $(ROBOTS)) $(if $(CAMERAS),--cameras) $(DEMO_ARGS)
 
 test: $(READY) lint
 	$(PYTHON) -m pytest -m "not slow"

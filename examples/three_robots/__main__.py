@@ -18,14 +18,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from rich.console import Console
 from rich.table import Table
 
 from robomix.errors import RobomixError
-from robomix.sim import Recording, RolloutResult, open_robot, record, rollout
-from robomix.training.evaluation import PolicyRunner
+from robomix.sim import Policy, Recording, RolloutResult, open_robot, record, rollout
 
 HERE = Path(__file__).parent
 CAMERA_PREFIX = "observation.images."
@@ -55,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     console.rule()
     console.print(_summary(recordings, results))
-    console.print(f"checkpoint  {pretrained}\nvideos      {folder / 'videos'}", highlight=False)
+    console.print(f"checkpoint  {pretrained}\nvideos      {folder / 'videos'}", highlight=False, soft_wrap=True)
     console.print(f"{(time.perf_counter() - started) / 60:.1f} minutes", highlight=False)
     return 0
 
@@ -102,9 +100,11 @@ def _record(source: Mapping[str, Any], episodes: int, console: Console) -> Recor
     with open_robot(source["name"], cameras=_cameras(source)) as robot:
         recording = record(robot, source["root"], episodes=episodes, overwrite=True)
         console.print(
-            f"{robot.name}: {recording.episodes} episodes, {recording.frames:,} frames at {robot.fps} Hz, "
-            f"{len(robot.action_names)} actions: {robot.task!r} ({time.perf_counter() - started:.1f} s)\n  {source['root']}",
+            f"{robot.name}: {robot.task!r}, {len(robot.action_names)} actions, {robot.fps} Hz: "
+            f"{recording.episodes} episodes of {recording.frames:,} frames in {source['root']} "
+            f"({time.perf_counter() - started:.1f} s)",
             highlight=False,
+            soft_wrap=True,
         )
     return recording
 
@@ -126,6 +126,10 @@ def _evaluate(
     console: Console,
 ) -> RolloutResult:
     """Rollouts of one robot with the policy folder that holds its statistics."""
+    import torch  # here, for these imports take seconds: not before they are needed
+
+    from robomix.training.evaluation import PolicyRunner
+
     torch.set_num_threads(1)  # one observation at a time is too little to share
     own_folder = pretrained / source["name"] if groups > 1 else pretrained
     with open_robot(source["name"], cameras=_cameras(source)) as robot:
@@ -140,7 +144,7 @@ def _evaluate(
 class Renamed:
     """A policy that is shown a robot's observations under the names the mixture gave them."""
 
-    def __init__(self, policy: PolicyRunner, feature_map: Mapping[str, str | None]) -> None:
+    def __init__(self, policy: Policy, feature_map: Mapping[str, str | None]) -> None:
         self._policy = policy
         self._feature_map = feature_map
         self.reset = policy.reset

@@ -29,11 +29,13 @@ SCENE = """
     <geom type="box" pos="0 -2 0" size="9 0.1 9" rgba="1 1 1 1" group="4"/>
     <geom type="box" pos="0 -2 0" size="9 0.1 9" rgba="1 1 1 0"/>
     <site type="sphere" pos="0 0 1" size="0.3" rgba="0 0 1 1"/>
-    <site type="sphere" pos="-1 2 0" size="0.3" rgba="0 0 1 1"/>
+    <site type="sphere" pos="0 3 1.75" size="0.3" rgba="1 1 0 1"/>
+    <site type="sphere" pos="-1 2 0" size="0.3" rgba="1 1 0 1"/>
   </worldbody>
 </mujoco>
 """
-"""Red box left, green box right, a blue goal above; another goal and two walls that must not be seen."""
+"""Red box left, green box right, a blue goal above; hidden behind goal and red box a yellow one each; and two walls
+that must not be seen."""
 
 
 def scene_picture(size: int = 60) -> np.ndarray:
@@ -52,7 +54,8 @@ def test_the_ray_caster_draws_things_where_they_are_in_their_colours() -> None:
         return picture[:, int((1 - z / half) * 30), int((1 + x / half) * 30)]
 
     red, green, blue = np.eye(3, dtype=bool)
-    for colour, at in ((red, (-1.0, 0.0)), (green, (1.0, 0.0)), (blue, (0.0, 1.0))):
+    behind = -1 * 4 / 6  # where the goal behind the red box would be seen
+    for colour, at in ((red, (-1.0, 0.0)), (red, (behind, 0.0)), (green, (1.0, 0.0)), (blue, (0.0, 1.0))):
         assert (pixel(*at)[colour] > 150).all()
         assert (pixel(*at)[~colour] < 60).all()
     background = pixel(0.0, -1.5)

@@ -63,7 +63,7 @@ def test_actions_the_robot_cannot_take_are_refused(robot: SimulatedRobot) -> Non
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"unknown robot 'fetsh'; robots are sawyer, .*Did you mean 'fetch'"):
         open_robot("fetsh")
-    with pytest.raises(ConfigError, match=r"has no camera 'tpo'; it has angle, top, .*Did you mean 'top'"):
+    with pytest.raises(ConfigError, match=r"has no camera 'tpo'; it has top, angle, .*Did you mean 'top'"):
         open_robot("aloha", cameras=["tpo"])
 
 

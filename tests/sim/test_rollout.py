@@ -73,6 +73,7 @@ def test_the_first_episodes_are_filmed_in_real_time(tmp_path: Path) -> None:
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (64, 64)
         seconds = float(stream.frames / stream.average_rate)
+        assert 20 <= stream.average_rate <= 30  # of the robot's 80 steps in a second
     assert seconds == pytest.approx(result.steps[0] / robot.fps, abs=2 / float(stream.average_rate))
 
 

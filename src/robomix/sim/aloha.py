@@ -37,7 +37,7 @@ class AlohaRobot(MujocoRobot):
     state_names = tuple(JOINTS)
     environment_names = ("cube_x", "cube_y", "cube_z", "cube_qw", "cube_qx", "cube_qy", "cube_qz")
     action_names = tuple(JOINTS)
-    all_cameras = ("angle", "top", "front_close", "left_wrist", "right_wrist", "left_pillar", "right_pillar")
+    all_cameras = ("top", "angle", "front_close", "left_wrist", "right_wrist", "left_pillar", "right_pillar")
 
     def __init__(self, cameras: Sequence[str] = (), size: int = 96) -> None:
         super().__init__(cameras, size)

@@ -52,7 +52,10 @@ def record(
     writer = DatasetWriter(
         path, fps=robot.fps, features=robot.features, robot_type=robot.robot_type, codec=codec, overwrite=overwrite
     )
-    with writer, tqdm(total=episodes, desc=f"demonstrations of {robot.name}", unit="episode", delay=2) as progress:
+    with (
+        writer,
+        tqdm(total=episodes, desc=f"demonstrations of {robot.name}", unit="episode", delay=2, leave=False) as progress,
+    ):
         while progress.n < episodes:
             if attempts == _ATTEMPTS_PER_EPISODE * episodes:
                 raise RobomixError(

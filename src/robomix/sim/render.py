@@ -119,7 +119,7 @@ class GlRenderer:
     """Draws with OpenGL, without shadows, reflections and multisampling: 8 to 15 times faster in software."""
 
     def __init__(self, model: Any, data: Any, size: int, backend: str) -> None:
-        mujoco = self._mujoco = importlib.import_module("mujoco")
+        mujoco = self._mujoco = importlib.import_module("mujoco")  # an extra: this module loads without it
         _simplify(model, size)
         self._model, self._data, self._size = model, data, size
         self._context = importlib.import_module(f"mujoco.{backend}").GLContext(size, size)

@@ -30,7 +30,7 @@ class SawyerRobot(MujocoRobot):
         "puck_x", "puck_y", "puck_z", "puck_qx", "puck_qy", "puck_qz", "puck_qw", "goal_x", "goal_y", "goal_z",
     )  # fmt: skip
     action_names = ("hand_dx", "hand_dy", "hand_dz", "gripper_effort")
-    all_cameras = ("corner2", "topview", "corner", "corner3", "behindGripper", "gripperPOV")
+    all_cameras = ("corner2", "topview", "behindGripper", "gripperPOV")
 
     def __init__(self, cameras: Sequence[str] = (), size: int = 96) -> None:
         super().__init__(cameras, size)
