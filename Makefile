@@ -1,7 +1,8 @@
 # make demo   three simulated robots, one policy, from nothing (environment, demonstrations, training, evaluation);
 #             ROBOTS="sawyer fetch" chooses some of them, CAMERAS=1 trains from pixels
 # make test   lint, types and tests
-.PHONY: demo test lint test-slow bench clean
+# make env    the environment alone, in .venv
+.PHONY: demo env test lint test-slow bench clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -10,6 +11,8 @@ export HF_HUB_OFFLINE := 1
 
 demo: $(READY)
 	$(PYTHON) -m examples.three_robots $(if $(ROBOTS),--robots $(ROBOTS)) $(if $(CAMERAS),--cameras) $(DEMO_ARGS)
+
+env: $(READY)
 
 test: $(READY) lint
 	$(PYTHON) -m pytest -m "not slow"
@@ -25,6 +28,7 @@ test-slow: $(READY)
 bench: $(READY)
 	$(PYTHON) -m benchmarks.reading
 	$(PYTHON) -m benchmarks.samples
+	$(PYTHON) -m benchmarks.robomimic
 
 # The environment is made again when what it must hold changes. A half-made one is not taken for whole.
 $(READY): pyproject.toml constraints.txt

@@ -1,6 +1,7 @@
 """A dataset in memory, behind the same contract as those on disk: for tests of what comes after the formats."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class ArrayDataset(Dataset):
         task_of_row: np.ndarray | None = None,
         robot_type: str | None = None,
         ids: Sequence[int] | None = None,
+        names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.path = Path("memory")
         self.fps = Fraction(fps)
@@ -36,6 +38,8 @@ class ArrayDataset(Dataset):
         self.tasks = tuple(tasks)
         self._columns = dict(columns)
         self.features = {key: _feature(value) for key, value in columns.items()}
+        for key, of_entries in (names or {}).items():
+            self.features[key] = replace(self.features[key], names=tuple(of_entries))
         numbers = np.arange(len(lengths)) if ids is None else np.array(ids)
         self.episodes = Episodes(numbers, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
         self._task_of_row = np.zeros(self.num_frames, dtype=np.int64) if task_of_row is None else task_of_row

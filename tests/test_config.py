@@ -25,7 +25,7 @@ def refusal(block: Any) -> str:
 
 
 def test_the_feature_map_document_means_what_it_says() -> None:
-    config = MixtureConfig.from_dict(load_config_file(EXAMPLES / "seed1_feature_map.yaml")["dataset"])
+    config = MixtureConfig.from_dict(load_config_file(EXAMPLES / "lerobot_feature_map.yaml")["dataset"])
     assert [source.weight for source in config.datasets] == [1.0, 0.5, 0.3]
     assert (config.features, config.alpha, config.use_imagenet_stats) == ("union", 0.0, True)
     mme = config.datasets[2]
@@ -44,7 +44,7 @@ def test_the_feature_map_document_means_what_it_says() -> None:
 
 
 def test_the_list_document_is_plain_concatenation() -> None:
-    config = MixtureConfig.from_dict(load_config_file(EXAMPLES / "seed0_list.json")["dataset"])
+    config = MixtureConfig.from_dict(load_config_file(EXAMPLES / "lerobot_list.json")["dataset"])
     assert [source.repo_id for source in config.datasets] == ["lerobot/pusht", "lerobot/aloha_sim_insertion_human"]
     assert [source.weight for source in config.datasets] == [1.0, 1.0]
     assert (config.features, config.alpha, config.video_backend) == ("intersection", 1.0, "pyav")
@@ -80,7 +80,7 @@ def test_a_dataset_listed_twice_gets_two_names() -> None:
     assert [source.name for source in taken.datasets] == ["pick#2", "pick"]
 
 
-@pytest.mark.parametrize("name", ["seed0_list.json", "seed1_feature_map.yaml"])
+@pytest.mark.parametrize("name", ["lerobot_list.json", "lerobot_feature_map.yaml"])
 def test_to_dict_gives_back_an_equal_config(name: str) -> None:
     config = MixtureConfig.from_dict(load_config_file(EXAMPLES / name)["dataset"])
     assert MixtureConfig.from_dict(config.to_dict()) == config
@@ -218,11 +218,28 @@ def test_a_root_that_is_no_folder_is_an_error_whatever_it_is(root: str) -> None:
         resolve_root(SourceConfig(root=root))
 
 
-def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
-    file = tmp_path / "file"
+def test_a_root_may_be_a_file_for_the_formats_that_are_one(tmp_path: Path) -> None:
+    file = tmp_path / "demo.hdf5"
     file.touch()
-    with pytest.raises(ConfigError, match="is a file"):
-        resolve_root(SourceConfig(root=str(file)))
+    assert resolve_root(SourceConfig(root=str(file))) == file
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"fps": 0}, "fps (a): found 0, expected frames per second, more than 0"),
+        ({"fps": "20"}, "Remove the quotes"),
+        ({"demo_limit": 0}, "demo_limit (a): found 0, expected a number of episodes, 1 or more"),
+        ({"demo_limit": 2.5}, "expected a whole number"),
+        ({"filter_key": ""}, "filter_key"),
+        ({"lang": " "}, "lang"),
+        ({"filterkey": "train"}, "Did you mean 'filter_key'?"),
+    ],
+)
+def test_what_selects_demonstrations_is_checked(entry: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        MixtureConfig.from_dict({"datasets": [{"root": "a"} | entry]})
+    assert said in str(caught.value)
 
 
 def test_a_group_can_be_named_whatever_normalize_by_says_of_the_others() -> None:

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from robomix.mixture.dataset import Batch, Mixture, Request, collate
     from robomix.mixture.factory import make_dataset, make_mixture
     from robomix.mixture.loader import make_loader
+    from robomix.mixture.resolve import streams
     from robomix.mixture.schedule import Schedule, Stream
     from robomix.mixture.transforms import DatasetTransformStep, register_dataset_transform
+    from robomix.statistics.compute import mixture_stats
+    from robomix.training.evaluation import PolicyRunner
 
 _HOME = {
     "robomix.config": ("MixtureConfig", "SourceConfig", "TransformConfig"),
@@ -22,8 +25,11 @@ _HOME = {
     "robomix.mixture.dataset": ("Batch", "Mixture", "Request", "collate"),
     "robomix.mixture.factory": ("make_dataset", "make_mixture"),
     "robomix.mixture.loader": ("make_loader",),
+    "robomix.mixture.resolve": ("streams",),
     "robomix.mixture.schedule": ("Schedule", "Stream"),
     "robomix.mixture.transforms": ("DatasetTransformStep", "register_dataset_transform"),
+    "robomix.statistics.compute": ("mixture_stats",),
+    "robomix.training.evaluation": ("PolicyRunner",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -36,6 +42,7 @@ __all__ = [
     "FormatError",
     "Mixture",
     "MixtureConfig",
+    "PolicyRunner",
     "Request",
     "RobomixError",
     "Schedule",
@@ -46,8 +53,10 @@ __all__ = [
     "make_dataset",
     "make_loader",
     "make_mixture",
+    "mixture_stats",
     "open_dataset",
     "register_dataset_transform",
+    "streams",
 ]
 
 

@@ -40,9 +40,17 @@ class SourceConfig:
     repo_id: str | None = None
     """Hub id; without `root` the dataset is read from $HF_LEROBOT_HOME/repo_id."""
     root: str | None = None
-    """Folder of the dataset; relative to the working folder, `~` is the home folder. Alone it is enough."""
+    """Folder or file of the dataset; relative to the working folder, `~` is the home folder. Alone it is enough."""
     episodes: tuple[int, ...] | None = None
     """Only these episodes are used, by their episode_index; null takes all."""
+    filter_key: str | None = None
+    """Only episodes of this selection, which the dataset names (robomimic's `mask/...`), are used."""
+    demo_limit: int | None = None
+    """Only the first so many of the episodes that `episodes` and `filter_key` leave are used."""
+    fps: float | None = None
+    """Frames per second, for datasets that do not say; one that does must agree."""
+    lang: str | None = None
+    """Task text of all its frames, in place of the dataset's own."""
     revision: str | None = None
     """Version on the Hub, for the download; a folder that is there is read as it is."""
     video_backend: VideoBackend | None = None
@@ -113,11 +121,10 @@ def problems_of(data: Any) -> list[Problem]:
 
 
 def resolve_root(source: SourceConfig) -> Path:
-    """Folder of a source: `root`, else $HF_LEROBOT_HOME/repo_id. Raises ConfigError where there is none."""
+    """Folder or file of a source: `root`, else $HF_LEROBOT_HOME/repo_id. Raises ConfigError where there is none."""
     folder = _expanded(source.root) if source.root is not None else _lerobot_home() / str(source.repo_id)
-    if os.path.isdir(folder):
+    if os.path.exists(folder):
         return folder
-    found = "is a file" if os.path.exists(folder) else "does not exist"
     advice = "Correct `root`."
     if source.repo_id is not None:
         revision = f" --revision {source.revision}" if source.revision else ""
@@ -125,9 +132,8 @@ def resolve_root(source: SourceConfig) -> Path:
         advice = f"robomix does not download datasets yet; `{download}` does."
         if source.root is None:
             advice = f"Give its folder as `root`, or get it: {advice}"
-    raise ConfigError(
-        f"source {source.name or source.repo_id or source.root!r}: the folder {folder.absolute()} {found}. {advice}"
-    )
+    name = source.name or source.repo_id or source.root
+    raise ConfigError(f"source {name!r}: the folder {folder.absolute()} does not exist. {advice}")
 
 
 def _source(entry: Mapping[str, Any]) -> SourceConfig:

@@ -1,7 +1,9 @@
 """What a column or a camera of a dataset is, apart from how any format stores it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 Kind = Literal["numeric", "camera", "text", "binary"]
 
@@ -38,3 +40,9 @@ class Feature:
     def valid_dim(self) -> int:
         """Leading entries of a vector that carry data; the rest is zero padding."""
         return self.shape[0] if self.real_dim is None else self.real_dim
+
+
+def sample_feature(key: str, feature: Feature) -> Feature:
+    """The feature as samples hold it: observations and actions that are floating point come as float32."""
+    is_float = feature.kind == "numeric" and np.issubdtype(np.dtype(feature.dtype), np.floating)
+    return replace(feature, dtype="float32") if is_float and key.startswith(("observation", "action")) else feature

@@ -60,6 +60,11 @@ def text(value: str | None, key: KeyPath) -> list[Problem]:
     return [wrong(key, value, "a name or path of printable characters", "Leave the key out if there is none.")]
 
 
+def positive(value: float | None, key: KeyPath, expected: str) -> list[Problem]:
+    """A number above 0; null is none."""
+    return [] if value is None or value > 0 else [wrong(key, value, expected, "Leave the key out if there is none.")]
+
+
 def episodes(value: Sequence[int] | None, key: KeyPath) -> list[Problem]:
     """Whole numbers from 0 on, each once, at least one; null takes all."""
     if value is None:
@@ -97,8 +102,10 @@ def source(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     problems = repo_id(block.get("repo_id"), (*key, "repo_id"))
     problems += episodes(block.get("episodes"), (*key, "episodes"))
     problems += feature_map(block.get("feature_map", {}), (*key, "feature_map"))
-    for name in ("root", "revision", "group", "name"):
+    for name in ("root", "revision", "group", "name", "filter_key", "lang"):
         problems += text(block.get(name), (*key, name))
+    problems += positive(block.get("demo_limit"), (*key, "demo_limit"), "a number of episodes, 1 or more")
+    problems += positive(block.get("fps"), (*key, "fps"), "frames per second, more than 0")
     if not 0 <= block.get("weight", 1.0) <= MAX_WEIGHT:
         expected = f"a number from 0 to {MAX_WEIGHT:g}"
         problems.append(wrong((*key, "weight"), block["weight"], expected, "0 leaves the dataset out of the draws."))

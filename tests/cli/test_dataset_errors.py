@@ -7,6 +7,7 @@ import pytest
 from robomix.cli.main import main
 from tests.damage import drop_parquet_footer, edit_info, replace_by_lfs_pointer, truncate
 from tests.fixtures import write_v20, write_v21, write_v30
+from tests.hdf5_files import write_aloha, write_robomimic
 
 POLICY = ("--policy.type=act", "--policy.device=cpu", "--policy.pretrained_backbone_weights=null", "--num_workers=0")
 
@@ -17,6 +18,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_v30(folder / "good", storage="image")
     write_v21(folder / "wide", cameras={"observation.images.top": (64, 96)})
+    write_robomimic(folder / "lift.hdf5", masks={"expert": [2]})
+    write_aloha(folder / "pour")
     write_v20(folder / "odd", state_key="qpos", action_key="commands", cameras={"cam": (32, 48)})
     return folder
 
@@ -61,6 +64,13 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
         "a module that is not there",
         GOOD.replace("}", ", transforms: [{type: 'no_such_module:step'}]}"),
         ("importing 'no_such_module' failed",),
+    ),
+    ("a rate that is not said", "    - {root: DATA/pour}", ("pour does not say how many frames", "`fps: 20`")),
+    ("a rate that is not so", "    - {root: DATA/lift.hdf5, fps: 10}", ("20 frames per second, but 10 are given",)),
+    (
+        "an unknown filter key",
+        "    - {root: DATA/lift.hdf5, filter_key: experts}",
+        ("source 'lift.hdf5'", "has no selection 'experts'", "Did you mean 'expert'?"),
     ),
     ("no action", "    - {root: DATA/odd}", ("no 'action' to learn", "commands", "feature_map")),
     (

@@ -20,13 +20,13 @@ def test_a_missing_path_suggests_a_neighbour(tmp_path: Path) -> None:
 
 
 def test_a_file_an_empty_folder_and_another_folder_are_told_apart(tmp_path: Path) -> None:
-    (tmp_path / "file.hdf5").write_bytes(bytes(1234))
+    (tmp_path / "file.bin").write_bytes(bytes(1234))
     (tmp_path / "empty").mkdir()
     (tmp_path / "photos" / "summer").mkdir(parents=True)
     (tmp_path / "photos" / "a.jpg").touch()
-    known = r"It reads LeRobot v2.0, v2.1, v3.0 \(a folder with meta/info.json\)"
+    known = r"It reads .*LeRobot v2.0, v2.1, v3.0 \(a folder with meta/info.json\)"
     for name, seen in {
-        "file.hdf5": "it is a file of 1,234 bytes, not a folder",
+        "file.bin": "it is a file of 1,234 bytes, not a folder",
         "empty": "the folder is empty",
         "photos": "the folder holds a.jpg, summer/",
     }.items():

@@ -68,9 +68,12 @@ def add_episodes(
 
 def lerobot_dataset(path: Path, **options: Any) -> Any:
     logging.disable(logging.WARNING)  # lerobot reports at length that torchcodec lacks FFmpeg libraries here
-    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+    try:
+        from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    return LeRobotDataset("local/set", root=path, video_backend="pyav", return_uint8=True, **options)
+        return LeRobotDataset("local/set", root=path, video_backend="pyav", return_uint8=True, **options)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def windows(path: Path) -> list[dict[str, Any]]:

@@ -1,12 +1,17 @@
 """The loader: the same global batches for any number of ranks and workers, and from any step on."""
 
+import multiprocessing
+import signal
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from robomix import collate
-from robomix.errors import ConfigError
+from robomix.errors import ConfigError, FormatError
+from robomix.formats.base import FrameGroup
 from robomix.mixture.dataset import Mixture
 from robomix.mixture.loader import make_loader
 from robomix.mixture.resolve import shares, streams
@@ -116,3 +121,44 @@ def test_a_weight_of_zero_draws_nothing() -> None:
     schedule = Schedule(streams(parts, 0.0), seed=0, batch_size=8)
     batches = list(make_loader(made, schedule, stop=5))
     assert all((batch["dataset_index"] == 0).all() for batch in batches)
+
+
+class Broken(ArrayDataset):
+    """A camera whose file breaks while the training runs."""
+
+    def frame_groups(self, key: str, rows: np.ndarray) -> list[FrameGroup]:
+        raise FormatError("top.mp4 is cut off")
+
+
+def broken() -> tuple[Mixture, Schedule]:
+    part = source(Broken({"observation.images.top": np.zeros((9, 3, 4, 4), dtype=np.uint8)}, [9]), "a")
+    return mixture(part), Schedule(streams([part], 0.0), seed=0, batch_size=2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_reads_the_same_whether_a_worker_found_it_or_not(workers: int) -> None:
+    with closing(make_loader(*broken(), stop=3, num_workers=workers)) as loader, pytest.raises(FormatError) as error:
+        list(loader)
+    assert str(error.value) == "top.mp4 is cut off"
+
+
+def deaf(_: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def test_closing_ends_workers_that_heed_no_signal(made: Mixture, schedule: Schedule) -> None:
+    before = multiprocessing.active_children()
+    loader = make_loader(made, schedule, stop=100, num_workers=1, worker_init_fn=deaf)
+    batches = iter(loader)  # still held, as the frames of an error would hold it
+    next(batches)
+    workers = [process for process in multiprocessing.active_children() if process not in before]
+    loader.close()
+    assert [worker.is_alive() for worker in workers] == [False]
+
+
+def test_other_episodes_of_the_same_length_are_not_the_same_order() -> None:
+    first, second = (source(arrays([5, 5], 2, 0), "a", episodes=[e]) for e in (0, 1))
+    state = Schedule(streams([first], 0.0), seed=0, batch_size=2).state(3)
+    assert Schedule(streams([first], 0.0), seed=0, batch_size=2).resume(state) == 3
+    with pytest.raises(ConfigError, match=r"source .a.: its content or its chosen episodes"):
+        Schedule(streams([second], 0.0), seed=0, batch_size=2).resume(state)

@@ -196,3 +196,18 @@ def test_augmentation_depends_on_the_draw_and_on_nothing_else(arm: ArrayDataset)
     again = made.__getitems__(Request(np.array([5, 1]), np.array([1, 7])))["observation.images.top"]
     assert torch.equal(images[0], again[1])
     assert not torch.equal(images[0], images[1])
+
+
+def test_a_batch_refuses_indices_that_are_not_samples(both: Mixture) -> None:
+    for index in (-1, len(both)):
+        with pytest.raises(IndexError, match=f"sample {index} of a mixture of"):
+            both.__getitems__([0, index])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "uint32", "uint64", "int64", "float16", "float64"])
+def test_every_number_type_comes_as_it_is(dtype: str) -> None:
+    values = np.array([[0, 1], [1, 1], [1, 0]]).astype(dtype)
+    made = mixture(source(ArrayDataset({"mode": values}, [3]), "a"), source(ArrayDataset({"mode": values}, [3]), "b"))
+    batch = made.__getitems__([1, 5])
+    assert batch["mode"].numpy().dtype == np.dtype(dtype)
+    assert np.array_equal(batch["mode"].numpy(), values[[1, 2]])

@@ -121,9 +121,9 @@ def test_state_resumes_at_the_batch_it_was_saved_at() -> None:
         (schedule(seed=9), "seed: 0 then, 9 now"),
         (schedule(batch_size=32), "batch_size: 64 then, 32 now"),
         (schedule(batching="per_source"), "batching: 'mixed' then, 'per_source' now"),
-        (schedule([Stream("large", 701, 0.5), *STREAMS[1:]]), "source 'large', frames: 700 then, 701 now"),
-        (schedule([Stream("large", 700, 0.9), *STREAMS[1:]]), "slots"),
-        (schedule([Stream("large", 700, 0.5, "new"), *STREAMS[1:]]), "fingerprint"),
+        (schedule([Stream("large", 701, 0.5), *STREAMS[1:]]), "source 'large': 700 frames then, 701 now"),
+        (schedule([Stream("large", 700, 0.9), *STREAMS[1:]]), "source 'large': 50.00% of the samples then, 64.29% now"),
+        (schedule([Stream("large", 700, 0.5, "new"), *STREAMS[1:]]), "source 'large': its content"),
         (schedule(STREAMS[::-1]), "sources"),
     ],
 )

@@ -138,3 +138,51 @@ def test_a_name_cannot_be_registered_twice() -> None:
         @register_dataset_transform("pad_action")
         class Other(DatasetTransformStep):
             pass
+
+
+@register_dataset_transform("tests_amiss")
+class Amiss(DatasetTransformStep):
+    """Does what `how` says wrong."""
+
+    def __init__(self, how: str, batched: bool = False) -> None:
+        self.how = how
+        self.batched = batched
+
+    def __call__(self, sample: dict) -> dict:
+        made: dict[str, object] = {
+            "raises": lambda: sample["actoin"],
+            "nothing": lambda: None,
+            "numpy": lambda: sample | {"action": sample["action"].numpy()},
+            "mask": lambda: sample | {"action_is_pad": sample["action"] > 0},
+            "fewer": lambda: {key: value[:1] for key, value in sample.items()},
+            "double": lambda: {"action": sample["action"].double().requires_grad_()},
+        }
+        return made[self.how]()
+
+
+@pytest.mark.parametrize(
+    ("how", "batched", "message"),
+    [
+        ("raises", False, r"raised KeyError: 'actoin' \(test_transforms.py, line \d+\). It was given .*action \(2,\)"),
+        ("nothing", False, "returned NoneType, expected the sample, a dict"),
+        ("numpy", False, "returned 'action' as ndarray, expected a torch tensor"),
+        ("mask", False, "returned 'action_is_pad', which robomix makes itself"),
+        ("fewer", True, r"was given 4 samples and returned 'observation.state' of shape \(1, 3\)"),
+    ],
+)
+def test_what_a_step_does_wrong_is_told_with_source_and_step(
+    arm: ArrayDataset, how: str, batched: bool, message: str
+) -> None:
+    with pytest.raises(AlignmentError, match=r"source 'a', transforms\[0\] \(tests_amiss\): " + message):
+        four_samples(arm, step("tests_amiss", how=how, batched=batched))
+
+
+def four_samples(arm: ArrayDataset, transform: dict[str, object]) -> dict:
+    return mixture(source(arm, transforms=[transform])).__getitems__([0, 1, 2, 3])
+
+
+def test_numbers_come_back_as_float32_and_the_task_need_not_come_back(arm: ArrayDataset) -> None:
+    sample = mixture(source(arm, transforms=[step("tests_amiss", how="double")]))[1]
+    assert sample["action"].dtype == torch.float32
+    assert not sample["action"].requires_grad
+    assert sample["task"] == "task"

@@ -13,8 +13,8 @@ from robomix.training.lerobot import EnvConfig, LRSchedulerConfig, OptimizerConf
 from robomix.validation import fit
 from tests.conftest import PROJECT
 
-LIST = str(PROJECT / "examples" / "seed0_list.json")
-MAPPED = str(PROJECT / "examples" / "seed1_feature_map.yaml")
+LIST = str(PROJECT / "examples" / "lerobot_list.json")
+MAPPED = str(PROJECT / "examples" / "lerobot_feature_map.yaml")
 ACT = ["--policy.type=act", "--policy.device=cpu", "--dataset.root=a"]
 
 

@@ -189,6 +189,16 @@ def test_resuming_on_changed_data_is_refused(data: Path, tmp_path: Path, capsys:
     assert "seed: 1000 then, 5 now" in capsys.readouterr().err
 
 
+def test_resuming_with_other_normalization_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = mixture_file(data, tmp_path / "mix.json"), tmp_path / "out"
+    assert main(["train", f"--config_path={config}", f"--output_dir={out}", "--steps=2"]) == 0
+    again = ["train", "--resume=true", f"--output_dir={out}", "--steps=4", "--dataset.normalize_by=global"]
+    assert main(again) == 2
+    assert "other normalization groups" in capsys.readouterr().err
+
+
 def test_a_dry_run_prints_the_table_and_trains_nothing(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ Exit code 0 is success, 1 a finding, 2 a mistake in what was asked, 128 + n a st
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"robomix: error: no command {verb!r}.{did_you_mean(verb, VERBS)} See robomix --help.", file=sys.stderr)
         return 2
     configure_logging()
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m robomix` has it: transforms may be modules of this folder
     try:
         code: int = importlib.import_module(VERBS[verb][0]).run(rest)
         return code

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -57,6 +58,8 @@ class Dataset(ABC):
     episodes: Episodes
     tasks: tuple[str, ...]
     """Task texts; `task_indices` points into it."""
+    subsets: Mapping[str, np.ndarray] = MappingProxyType({})
+    """Named selections of episodes that the dataset brings along: name to (n,) int64 of episode ids."""
     fingerprint: str
     """Hex digest of the content (columns, lengths, tasks, sizes of media files): equal on every machine."""
 
@@ -90,7 +93,8 @@ class Dataset(ABC):
     def read_frames(self, key: str, rows: np.ndarray) -> np.ndarray:
         """Frames of camera `key` at `rows`: (n, C, H, W) uint8, in the order asked."""
         rows = np.asarray(rows, dtype=np.int64)
+        groups = self.frame_groups(key, rows)
         out = np.empty((len(rows), *self.features[key].shape), dtype=np.uint8)
-        for group in self.frame_groups(key, rows):
+        for group in groups:
             group.read_into(out)
         return out

@@ -1,7 +1,8 @@
 """A dataset whose numbers lie in the column cache: what all formats that build an entry share.
 
 A format fills an entry with the arrays `column <key>` (N, *shape), `tasks` (N,), `ids` (E,) and `starts` (E + 1,), and
-with the metadata that `CachedDataset` reads; how its camera frames are read is its own.
+with the metadata that `CachedDataset` reads; how its camera frames are read is its own. `meta["fps"]` is (numerator,
+denominator), or null where the files do not say; `meta["subsets"]` (optional) maps a name to episode ids.
 """
 
 import threading
@@ -17,6 +18,7 @@ from robomix.errors import FormatError, did_you_mean
 from robomix.features import Feature
 from robomix.formats.base import Dataset, Episodes, FrameGroup
 from robomix.formats.columns import Entry, lookup
+from robomix.formats.rate import settled_rate
 
 
 class Camera(Protocol):
@@ -28,25 +30,28 @@ class Camera(Protocol):
 class CachedDataset(Dataset):
     """See `Dataset`. Everything but camera frames comes from one entry of the column cache."""
 
-    def __init__(self, path: Path, entry: Entry) -> None:
+    def __init__(self, path: Path, entry: Entry, fps: float | None = None) -> None:
+        """`fps` is what the user says of the rate; `meta["fps"]` what the files say, null where they do not."""
         meta = entry.meta
         self.path = path
         self.format: str = meta["format"]
-        self.fps = Fraction(*meta["fps"])
+        self.fps = settled_rate(Fraction(*meta["fps"]) if meta["fps"] else None, fps, path)
         self.robot_type: str | None = meta["robot_type"]
         self.features = {key: _feature(spec) for key, spec in meta["features"].items()}
         self.episodes = Episodes(entry.array("ids"), entry.array("starts"))
         self.tasks = tuple(meta["tasks"])
+        self.subsets = {name: np.array(ids, np.int64) for name, ids in meta.get("subsets", {}).items()}
         self.fingerprint: str = meta["fingerprint"]
         self.left_out: tuple[str, ...] = tuple(meta["warnings"])
         """What of the dataset robomix does not read, and why."""
         self._entry = entry
+        self._given_fps = fps
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     @classmethod
     @abstractmethod
-    def opened(cls, path: Path) -> Self:
+    def opened(cls, path: Path, fps: float | None = None) -> Self:
         """The dataset at `path`, its files read into the cache if that has not happened yet. Raises FormatError."""
 
     @abstractmethod
@@ -81,17 +86,17 @@ class CachedDataset(Dataset):
             raise FormatError(f"{self.path}: {key!r} {found}. There is {choice}.{did_you_mean(key, known)}")
 
     def __reduce__(self) -> tuple[Callable[..., "CachedDataset"], tuple[Any, ...]]:
-        return _arrive, (type(self), self.path, self._entry.folder, self.fingerprint)
+        return _arrive, (type(self), self.path, self._given_fps, self._entry.folder, self.fingerprint)
 
     def __repr__(self) -> str:
         size = f"{self.num_episodes} episodes, {self.num_frames} frames, {float(self.fps):g} fps"
         return f"{type(self).__name__}({str(self.path)!r}, {self.format}, {size}, {len(self.features)} features)"
 
 
-def _arrive(kind: type[CachedDataset], path: Path, folder: Path, fingerprint: str) -> CachedDataset:
+def _arrive(kind: type[CachedDataset], path: Path, fps: float | None, folder: Path, fingerprint: str) -> CachedDataset:
     """A dataset in the process it was sent to: from the same cache entry if that is still there."""
     entry = lookup(folder)
-    dataset = kind(path, entry) if entry else kind.opened(path)
+    dataset = kind(path, entry, fps) if entry else kind.opened(path, fps)
     if dataset.fingerprint != fingerprint:
         raise FormatError(f"{path} has changed since it was opened. Start again, so that all processes see the same.")
     return dataset

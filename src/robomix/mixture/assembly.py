@@ -25,7 +25,7 @@ class Assembly:
         self.horizons = horizons
         self._first_episode = np.cumsum([0, *(len(source.frames.ids) for source in sources)])
         position = {task: i for i, task in enumerate(tasks)}
-        self._task_index = [np.array([position[task] for task in s.dataset.tasks], dtype=np.int64) for s in sources]
+        self._task_index = [np.array([position[task] for task in s.tasks], dtype=np.int64) for s in sources]
 
     def __call__(self, size: int, places: Places, parts: Mapping[int, Part]) -> dict[str, Any]:
         """The batch of `size` samples whose `parts` have been read: key to tensor (size, ...), `task` to a list."""
@@ -45,12 +45,11 @@ class Assembly:
         self, key: str, feature: Feature, lead: tuple[int, ...], places: Places, values: Mapping[int, dict[str, Any]]
     ) -> Tensor:
         """All sources' values of `key` in one tensor; zeros where a source has none or fewer entries."""
-        dtype = getattr(torch, feature.dtype)
         shape = (*lead, *feature.shape)
         only = next(iter(values.values())).get(key) if len(values) == 1 else None
-        if only is not None and only.dtype == dtype and tuple(only.shape) == shape:
+        if only is not None and only.dtype == getattr(torch, feature.dtype) and tuple(only.shape) == shape:
             return only
-        joined = torch.zeros(shape, dtype=dtype)
+        joined = np.zeros(shape, dtype=feature.dtype)  # numpy's: torch cannot assign to uint16, uint32 and uint64
         for i, where in places.items():
             value = values[i].get(key)
             if value is None:
@@ -61,10 +60,10 @@ class Assembly:
                     f"but samples hold {shape[1:]}, with a window of {lead[1:]} in front. Let it return the window too."
                 )
             if feature.is_vector:
-                joined[where, ..., : value.shape[-1]] = value.to(dtype)
+                joined[where, ..., : value.shape[-1]] = value.numpy()
             else:
-                joined[where] = value.to(dtype)
-        return joined
+                joined[where] = value.numpy()
+        return torch.from_numpy(joined)
 
     def _time_mask(self, key: str, lead: tuple[int, ...], places: Places, parts: Mapping[int, Part]) -> Tensor:
         mask = np.zeros(lead, dtype=bool)

@@ -90,7 +90,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
         self.seed = seed
         self.threads = threads
         self._first = np.concatenate([[0], np.cumsum([s.frames.num_frames for s in self.sources])])
-        tasks = tuple(dict.fromkeys(task for source in self.sources for task in source.dataset.tasks))
+        tasks = tuple(dict.fromkeys(task for source in self.sources for task in source.tasks))
         self._assembly = Assembly(self.sources, self.schema, self.horizons, tasks)
         self.meta = MixtureMeta.of(self.sources, self.schema, tasks)
         self._pool: ThreadPoolExecutor | None = None
@@ -164,10 +164,15 @@ class Mixture(TorchDataset[dict[str, Any]]):
         return {key: value[0] for key, value in batch.items()}
 
     def __getitems__(self, request: Request | Sequence[int]) -> Batch:
-        """The samples of `request` as one collated batch: key to (B, ...) tensor, `task` to a list of B texts."""
+        """The samples of `request` as one collated batch: key to (B, ...) tensor, `task` to a list of B texts.
+
+        Raises IndexError for an index outside 0..len-1.
+        """
         if not isinstance(request, Request):
             index = np.asarray(request, dtype=np.int64)
             request = Request(index, index)
+        if outside := [int(i) for i in request.index if not 0 <= i < len(self)]:
+            raise IndexError(f"sample {outside[0]} of a mixture of {len(self)}")
         member = np.searchsorted(self._first, request.index, side="right") - 1
         places = {int(i): np.flatnonzero(member == i) for i in np.unique(member)}
         parts = {

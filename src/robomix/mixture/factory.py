@@ -41,7 +41,8 @@ def make_mixture(
     """
     drop = getattr(policy, "drop_n_last_frames", 0)
     sources = [
-        Source(open_dataset(resolve_root(s)), s, name=str(s.name), drop_n_last_frames=drop) for s in config.datasets
+        Source(open_dataset(resolve_root(s), fps=s.fps), s, name=str(s.name), drop_n_last_frames=drop)
+        for s in config.datasets
     ]
     schema = align(sources, config.features)
     _warn_of_dropped(schema)
@@ -66,4 +67,4 @@ def policy_horizons(policy: Any, schema: Schema) -> Horizons:
 
 def _warn_of_dropped(schema: Schema) -> None:
     for key, owners in schema.dropped.items():
-        log.warning("feature %r is left out: only %s have it (features: intersection)", key, ", ".join(owners))
+        log.warning("feature %r is left out: it is only in %s (features: intersection)", key, ", ".join(owners))

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
 
-from robomix.errors import ConfigError
-from robomix.mixture.dataset import Mixture, Request, collate
+from robomix.errors import ConfigError, RobomixError
+from robomix.mixture.dataset import Batch, Mixture, Request, collate
 from robomix.mixture.schedule import Schedule
 
 
@@ -38,6 +39,26 @@ class ScheduledBatches(Sampler[Any]):
             yield Request(self.mixture.index_of(draws.source, draws.frame), draws.number)
 
 
+class Loader(DataLoader[Any]):
+    """A DataLoader whose errors read the same whether a worker found them or not, and that can be closed."""
+
+    _running: Any = None
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # torch names its private class here
+        self._running = super().__iter__()
+        return _without_errors(self._running)
+
+    def close(self) -> None:
+        """Ends the workers, even those that heed no signal: Python waits for them when it exits."""
+        running, self._running, self._iterator = self._running, None, None
+        if hasattr(running, "_shutdown_workers"):  # what torch calls when the iterator is freed; an error may hold it
+            running._shutdown_workers()
+        for worker in getattr(running, "_workers", ()):
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+
+
 def make_loader(
     mixture: Mixture,
     schedule: Schedule,
@@ -50,14 +71,14 @@ def make_loader(
     prefetch_factor: int | None = None,
     pin_memory: bool = False,
     worker_init_fn: Callable[[int], None] | None = None,
-) -> DataLoader[Any]:
+) -> Loader:
     """Collated batches `start` to `stop - 1` of the schedule, the slice of `rank`, read by `num_workers` processes.
 
     Workers are spawned: a forked one would share the file positions of open decoders with its parent.
     """
     batches = ScheduledBatches(mixture, schedule, start=start, stop=stop, rank=rank, world_size=world_size)
-    return DataLoader(
-        mixture,
+    return Loader(
+        _Answers(mixture),
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=num_workers,
@@ -67,3 +88,23 @@ def make_loader(
         pin_memory=pin_memory,
         worker_init_fn=worker_init_fn,
     )
+
+
+class _Answers(TorchDataset[Any]):
+    """Reads batches of a mixture; an error of robomix's is the answer, which torch would bury in a traceback."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+
+    def __getitems__(self, request: Request) -> Batch | RobomixError:
+        try:
+            return self.mixture.__getitems__(request)
+        except RobomixError as error:
+            return error
+
+
+def _without_errors(answers: Iterator[Any]) -> Iterator[Batch]:
+    for answer in answers:
+        if isinstance(answer, RobomixError):
+            raise answer
+        yield answer

@@ -1,5 +1,6 @@
 """What the weights of a mixture file come to: the probability of each source, and what that means for a training."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,9 +38,17 @@ def resolve(sources: Sequence[Source], alpha: float) -> np.ndarray:
 def streams(sources: Sequence[Source], alpha: float) -> list[Stream]:
     """What the schedule needs to know of `sources`."""
     return [
-        Stream(source.name, source.frames.num_drawable, float(p), source.dataset.fingerprint)
+        Stream(source.name, source.frames.num_drawable, float(p), _content(source))
         for source, p in zip(sources, resolve(sources, alpha), strict=True)
     ]
+
+
+def _content(source: Source) -> str:
+    """Fingerprint of what is drawn from: the dataset's, and which of its episodes in which order."""
+    content, ids = source.dataset.fingerprint, source.frames.ids
+    if np.array_equal(ids, source.dataset.episodes.ids):
+        return content
+    return hashlib.blake2b(content.encode() + ids.astype("<i8").tobytes(), digest_size=16).hexdigest()
 
 
 def shares(sources: Sequence[Source], schedule: Schedule) -> list[Share]:

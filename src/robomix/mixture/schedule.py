@@ -159,9 +159,16 @@ def _check(streams: Sequence[Stream], batch_size: int) -> None:
 def _changed_sources(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
     if [s["name"] for s in then] != [s["name"] for s in now]:
         return [f"sources: {[s['name'] for s in then]} then, {[s['name'] for s in now]} now"]
-    return [
-        f"source {old['name']!r}, {key}: {old[key]} then, {new[key]} now"
-        for old, new in zip(then, now, strict=True)
-        for key in ("frames", "slots", "fingerprint")
-        if old[key] != new[key]
-    ]
+    totals = [sum(s["slots"] for s in sources) for sources in (then, now)]
+    changed = []
+    for old, new in zip(then, now, strict=True):
+        where = f"source {old['name']!r}"
+        if old["frames"] != new["frames"]:
+            changed.append(f"{where}: {old['frames']} frames then, {new['frames']} now")
+        if old["slots"] * totals[1] != new["slots"] * totals[0]:
+            changed.append(
+                f"{where}: {old['slots'] / totals[0]:.2%} of the samples then, {new['slots'] / totals[1]:.2%} now"
+            )
+        if old["fingerprint"] != new["fingerprint"]:
+            changed.append(f"{where}: its content or its chosen episodes are not those of then")
+    return changed

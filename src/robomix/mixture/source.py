@@ -1,6 +1,7 @@
 """A dataset as a member of a mixture: which episodes, under which names, through which transforms."""
 
 import inspect
+import sys
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,10 +13,13 @@ import torch
 
 from robomix.config import SourceConfig
 from robomix.errors import AlignmentError, ConfigError, did_you_mean
-from robomix.features import BOOKKEEPING, Feature
+from robomix.features import BOOKKEEPING, Feature, sample_feature
 from robomix.formats.base import Dataset
+from robomix.mixture import transforms
+from robomix.mixture.episodes import chosen_episodes
 from robomix.mixture.frames import FrameTable
-from robomix.mixture.transforms import DatasetTransformStep, build_transform
+from robomix.mixture.steps import run_step
+from robomix.mixture.transforms import DatasetTransformStep, SampleError, Window, Windows, build_transform
 
 Horizons = Mapping[str, Sequence[int]]
 """For a key, the frames of its window relative to the current one, such as (-1, 0) or (0, 1, ..., 49)."""
@@ -26,7 +30,7 @@ class Part:
     """What one source contributes to a batch, while it is being read."""
 
     values: dict[str, Any]
-    """Mixture key to tensor (n, ...) or (n, T, ...), before the transforms; and `task`."""
+    """Mixture key to tensor (n, ...) or (n, T, ...), before the transforms."""
     time_is_pad: dict[str, np.ndarray]
     """Key with a horizon to (n, T) bool: the step lies outside the episode, its value is the nearest one inside."""
     episode: np.ndarray
@@ -34,7 +38,9 @@ class Part:
     frame_index: np.ndarray
     """(n,) int64: place in the episode."""
     task: np.ndarray
-    """(n,) int64: position in the dataset's `tasks`."""
+    """(n,) int64: position in the source's `tasks`."""
+    windows: Sequence[Windows]
+    """Which windows each transform is given, in their order; last those that samples hold."""
     jobs: list[Callable[[], None]] = field(default_factory=list)
     """Camera frames still to be read into `values`; independent of each other."""
 
@@ -47,7 +53,7 @@ class Source:
         self.dataset = dataset
         self.config = config
         self.name = name
-        self.frames = FrameTable.of(dataset.episodes, self._ordinals(), drop_n_last_frames)
+        self.frames = FrameTable.of(dataset.episodes, chosen_episodes(dataset, config, name), drop_n_last_frames)
         if not self.frames.num_drawable:
             raise AlignmentError(
                 f"source {name!r}: no frame can be drawn. Its {len(self.frames.ids)} chosen episodes have "
@@ -56,11 +62,18 @@ class Source:
         self._dataset_key = self._mapped_keys()
         self._mapped = {key: dataset.features[old] for key, old in self._dataset_key.items()}
         self._transforms = self._build_transforms()
+        self._before: list[dict[str, Feature]] = []  # what each transform is given
         self.features = self._transformed_features()
+        self.relative = self._relative_keys()
 
     @property
     def fps(self) -> float:
         return float(self.dataset.fps)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The dataset's task texts, or the one that `lang` puts in their place."""
+        return self.dataset.tasks if self.config.lang is None else (self.config.lang,)
 
     def mapped_keys(self) -> dict[str, str]:
         """Mixture key to the dataset's own key, for the features the transforms are given."""
@@ -75,54 +88,67 @@ class Source:
 
         `keys` are the features the sample keeps; what neither they nor a transform need is not read.
         """
-        needed = self._needed(frozenset(keys))
-        episode, frame_index = self.frames.locate(frames)
-        first = self.frames.first_rows[episode]
-        length = self.frames.bounds[episode + 1] - self.frames.bounds[episode]
-        rows = first + frame_index
-        part = Part({}, {}, episode, frame_index, self.dataset.task_indices()[rows])
-        for key, feature in self._mapped.items():
-            if key not in needed:
-                continue
-            wanted = rows
-            if key in horizons:
-                steps = frame_index[:, None] + np.asarray(horizons[key], dtype=np.int64)
-                inside = np.clip(steps, 0, length[:, None] - 1)
-                part.time_is_pad[key] = inside != steps
-                wanted = first[:, None] + inside
-            self._gather(part, key, feature, wanted)
+        after = {key: _window(horizons.get(key)) for key in self.features if key in keys}
+        part = self._read(frames, self._windows(len(self._transforms), after))
+        for key, window in after.items():
+            if window is not None:
+                part.time_is_pad[key] = self._rows(part, window)[1]
         return part
 
     def finish(self, part: Part) -> dict[str, Any]:
         """Applies the transforms to what was read: mixture key to tensor (n, ...), and `task` as a list of texts."""
-        values = part.values | {"task": [self.dataset.tasks[t] for t in part.task]}
-        for step in self._transforms:
-            values = step(values) if step.batched else _one_by_one(step, values)
+        values = part.values | {"task": [self.tasks[t] for t in part.task]}
+        for i in range(len(self._transforms)):
+            values = self._run(i, values, part)
         return values
 
-    def _needed(self, keys: frozenset[str]) -> frozenset[str]:
-        for step in reversed(self._transforms):
-            before = step.needs(keys)
-            if before is None:
-                return frozenset(self._mapped)
-            keys = before
-        return keys
+    def _run(self, i: int, values: dict[str, Any], part: Part) -> dict[str, Any]:
+        """What transform `i` makes of `values`."""
+        step, before, after = self._transforms[i], part.windows[i], part.windows[i + 1]
+        try:
+            return run_step(lambda sample: step.in_windows(sample, before, after), values, batched=step.batched)
+        except AlignmentError as error:
+            raise AlignmentError(f"{self._where(i)}: {error}{self._place(error, part, before)}") from None
 
-    def _ordinals(self) -> np.ndarray:
-        chosen = self.config.episodes
-        ids = self.dataset.episodes.ids
-        if chosen is None:
-            return np.arange(len(ids))
-        order = np.argsort(ids, kind="stable")
-        place = np.searchsorted(ids, chosen, sorter=order)
-        found = order[np.minimum(place, len(ids) - 1)]
-        missing = [e for e, f in zip(chosen, found, strict=True) if ids[f] != e]
-        if missing:
-            raise ConfigError(
-                f"source {self.name!r}: episodes {missing[:10]} do not exist; "
-                f"{self.dataset.path} has {len(ids)} episodes, numbered {ids.min()} to {ids.max()}"
-            )
-        return found
+    def _place(self, error: AlignmentError, part: Part, windows: Windows) -> str:
+        if not isinstance(error, SampleError):
+            return ""
+        at = part.frame_index[error.sample] + (windows.get(error.key) or (0,))[error.step]
+        episode = part.episode[error.sample]
+        frame = np.clip(at, 0, self.frames.bounds[episode + 1] - self.frames.bounds[episode] - 1)
+        return f", in episode {self.frames.ids[episode]}, frame {frame} ({self.dataset.path})"
+
+    def _windows(self, count: int, after: Windows) -> list[Windows]:
+        """What the first `count` transforms must be given, each in turn, so that `after` comes out; last, `after`."""
+        windows = [after]
+        for step, features in reversed(list(zip(self._transforms[:count], self._before[:count], strict=True))):
+            asked = step.windows(windows[0])
+            if asked is None:
+                asked = {key: windows[0].get(key) for key in features}
+            windows.insert(0, {key: window for key, window in asked.items() if key in features})
+        return windows
+
+    def _read(self, frames: np.ndarray, windows: Sequence[Windows]) -> Part:
+        """Gathers what the first of `windows` asks for."""
+        episode, frame_index = self.frames.locate(frames)
+        rows = self.frames.first_rows[episode] + frame_index
+        task = self.dataset.task_indices()[rows] if self.config.lang is None else np.zeros(len(rows), np.int64)
+        part = Part({}, {}, episode, frame_index, task, windows)
+        for key, feature in self._mapped.items():
+            if key in windows[0]:
+                window = windows[0][key]
+                self._gather(part, key, feature, rows if window is None else self._rows(part, window)[0])
+        return part
+
+    def _rows(self, part: Part, window: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """(n, T) dataset rows of a window, those outside the episode replaced by the nearest inside; and which are."""
+        length = self.frames.bounds[part.episode + 1] - self.frames.bounds[part.episode]
+        steps = part.frame_index[:, None] + np.asarray(window, dtype=np.int64)
+        inside = np.clip(steps, 0, length[:, None] - 1)
+        return self.frames.first_rows[part.episode][:, None] + inside, inside != steps
+
+    def _where(self, i: int) -> str:
+        return f"source {self.name!r}, transforms[{i}] ({self.config.transforms[i].type})"
 
     def _mapped_keys(self) -> dict[str, str]:
         """Mixture key to dataset key, in the dataset's order, for numeric features and cameras."""
@@ -156,22 +182,35 @@ class Source:
     def _transformed_features(self) -> dict[str, Feature]:
         features = {key: sample_feature(key, feature) for key, feature in self._mapped.items()}
         for i, step in enumerate(self._transforms):
+            self._before.append(features)
             try:
                 declared = step.features(features)
-                features = declared if declared is not None else self._tried(i, features)
             except AlignmentError as error:
-                kind = self.config.transforms[i].type
-                raise AlignmentError(f"source {self.name!r}, transforms[{i}] ({kind}): {error}") from None
+                raise AlignmentError(f"{self._where(i)}: {error}") from None
+            features = declared if declared is not None else self._tried(i)
         return features
 
-    def _tried(self, last: int, before: Mapping[str, Feature]) -> dict[str, Feature]:
+    def _relative_keys(self) -> frozenset[str]:
+        """Features whose value at a frame depends on the sample it is in (`DatasetTransformStep.relative`)."""
+        keys: frozenset[str] = frozenset()
+        for step in self._transforms:
+            keys = step.relative(keys)
+        return keys.intersection(self.features)
+
+    def _tried(self, last: int) -> dict[str, Feature]:
         """Features after step `last`, found by running the steps up to it on the source's first frame."""
-        part = self.begin(np.zeros(1, dtype=np.int64), {}, self._mapped)
+        before = self._before[last]
+        part = self._read(np.zeros(1, dtype=np.int64), self._windows(last, dict.fromkeys(before)))
         for job in part.jobs:
             job()
-        values: dict[str, Any] = part.values | {"task": [self.dataset.tasks[t] for t in part.task]}
-        for step in self._transforms[: last + 1]:
-            values = step(values) if step.batched else _one_by_one(step, values)
+        values: dict[str, Any] = part.values | {"task": [self.tasks[t] for t in part.task]}
+        for i in range(last):
+            values = self._run(i, values, part)
+        step = self._transforms[last]
+        try:
+            values = run_step(step, values, batched=step.batched)
+        except AlignmentError as error:
+            raise AlignmentError(f"{self._where(last)}: {error}") from None
         return {
             key: _feature_like(before.get(key), value[0]) for key, value in values.items() if torch.is_tensor(value)
         }
@@ -188,28 +227,18 @@ class Source:
             part.jobs.append(partial(group.read_into, pictures))
 
 
-def sample_feature(key: str, feature: Feature) -> Feature:
-    """The feature as samples hold it: observations and actions that are floating point come as float32."""
-    is_float = feature.kind == "numeric" and np.issubdtype(np.dtype(feature.dtype), np.floating)
-    return replace(feature, dtype="float32") if is_float and key.startswith(("observation", "action")) else feature
-
-
-def _one_by_one(step: DatasetTransformStep, values: dict[str, Any]) -> dict[str, Any]:
-    """Runs a step that takes single samples over a batch of them."""
-    n = len(values["task"])
-    samples = [step({key: value[i] for key, value in values.items()}) for i in range(n)]
-    return {
-        key: torch.stack([sample[key] for sample in samples])
-        if torch.is_tensor(samples[0][key])
-        else [sample[key] for sample in samples]
-        for key in samples[0]
-    }
+def _window(steps: Sequence[int] | None) -> Window:
+    return None if steps is None else tuple(int(step) for step in steps)
 
 
 def _program_text(step: DatasetTransformStep) -> str:
+    """Of the modules that the step and the classes it is made of are written in; of a built-in one, all of them."""
+    own = dict.fromkeys(cls.__module__ for cls in type(step).__mro__ if cls not in (DatasetTransformStep, object))
+    if any(name.startswith(f"{transforms.__name__}.") for name in own):
+        own |= dict.fromkeys(sorted(name for name in sys.modules if name.startswith(f"{transforms.__name__}.")))
     try:
-        return inspect.getsource(type(step))
-    except OSError:  # a class typed into an interactive session has no text: nothing of its can be looked up again
+        return "".join(inspect.getsource(sys.modules[name]) for name in own)
+    except (OSError, TypeError):  # typed into an interactive session: without a text nothing can be looked up again
         return uuid.uuid4().hex
 
 

@@ -44,31 +44,30 @@ def record(
 ) -> Recording:
     """Write `episodes` demonstrations of `robot` to a new LeRobot v3.0 dataset at `path`.
 
-    Attempts use the seeds `seed`, `seed + 1` and so on. Cameras and their size are the robot's. A progress bar appears
-    where it takes longer than two seconds. Raises RobomixError when the expert fails too often, and what DatasetWriter
-    raises where it cannot write; nothing is left at `path` then.
+    Attempts use the seeds `seed`, `seed + 1` and so on. Cameras and their size are the robot's. A terminal shows a
+    progress bar where it takes longer than two seconds. Raises RobomixError when the expert fails too often, and what
+    DatasetWriter raises where it cannot write; nothing is left at `path` then.
     """
-    path, frames, attempts = Path(path), 0, 0
+    path, recorded, frames, attempts = Path(path), 0, 0, 0
     writer = DatasetWriter(
         path, fps=robot.fps, features=robot.features, robot_type=robot.robot_type, codec=codec, overwrite=overwrite
     )
-    with (
-        writer,
-        tqdm(total=episodes, desc=f"demonstrations of {robot.name}", unit="episode", delay=2, leave=False) as progress,
-    ):
-        while progress.n < episodes:
+    title = f"demonstrations of {robot.name}"
+    with writer, tqdm(total=episodes, desc=title, unit="episode", delay=2, leave=False, disable=None) as progress:
+        while recorded < episodes:
             if attempts == _ATTEMPTS_PER_EPISODE * episodes:
                 raise RobomixError(
-                    f"The expert of robot {robot.name!r} solved {progress.n} of {attempts} attempts (seeds {seed} to "
+                    f"The expert of robot {robot.name!r} solved {recorded} of {attempts} attempts (seeds {seed} to "
                     f"{seed + attempts - 1}), too few for {episodes} demonstrations. Try another seed."
                 )
             demonstration = demonstrate(robot, seed + attempts)
             attempts += 1
             if demonstration is not None:
                 writer.add_episode(demonstration, task=robot.task)
+                recorded += 1
                 frames += len(demonstration[ACTION])
                 progress.update()
-    return Recording(path, episodes, frames, attempts)
+    return Recording(path, recorded, frames, attempts)
 
 
 def demonstrate(robot: SimulatedRobot, seed: int) -> dict[str, np.ndarray] | None:

@@ -72,7 +72,7 @@ def rollout(
     seeds = range(seed, seed + episodes)
     outcomes: list[tuple[bool, int]] = []
     paths: list[Path] = []
-    for episode in tqdm(seeds, desc=f"rollouts of {robot.name}", unit="episode", delay=2, leave=False):
+    for episode in tqdm(seeds, desc=f"rollouts of {robot.name}", unit="episode", delay=2, leave=False, disable=None):
         if video_folder is None or len(paths) == videos:
             outcomes.append(_run_episode(robot, policy, episode, limit))
         else:

@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from robomix.caches import cache_dir
+from robomix.errors import ConfigError
 from robomix.mixture.source import Source
+from robomix.mixture.transforms import Windows
 from robomix.summaries import POINTS, Summary
 
-_VERSION = 1
+_VERSION = 2
 
 
-def source_key(source: Source) -> str:
-    """Hex key of a source's summaries."""
+def source_key(source: Source, windows: Windows) -> str:
+    """Hex key of a source's summaries; those of the keys in `windows` are over the windows of all drawable frames."""
     config = source.config
     parts = {
         "version": _VERSION,
@@ -31,6 +33,8 @@ def source_key(source: Source) -> str:
         "feature_map": dict(config.feature_map),
         "transforms": [[t.type, dict(t.kwargs)] for t in config.transforms],
         "code": source.transforms_source(),
+        "windows": {key: list(window or ()) for key, window in windows.items()},
+        "drawable": source.frames.drawable_bounds.tolist() if windows else None,
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -49,7 +53,6 @@ def load_summaries(key: str) -> dict[str, list[Summary]] | None:
 def save_summaries(key: str, summaries: dict[str, list[Summary]]) -> None:
     """Keeps `summaries`: written aside and renamed, so that a reader never sees half of it."""
     path = _path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {"names": np.array(list(summaries), dtype=np.str_)}
     for i, entries in enumerate(summaries.values()):
         rows = [[s.count, s.mean, s.squares, s.minimum, s.maximum] for s in entries]
@@ -58,9 +61,16 @@ def save_summaries(key: str, summaries: dict[str, list[Summary]]) -> None:
         arrays[f"points{i}"] = np.concatenate(
             [np.stack([s.points, s.weights]) for s in entries] or [np.empty((2, 0))], 1
         )
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    os.replace(file.name, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+            np.savez(f"{aside}/summaries.npz", allow_pickle=False, **arrays)
+            os.replace(f"{aside}/summaries.npz", path)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot write the cache below {cache_dir()}: {error.strerror}. "
+            "Point the environment variable ROBOMIX_CACHE to a folder you can write, on a disk with room."
+        ) from error
 
 
 def _unpack(moments: np.ndarray, points: np.ndarray, sizes: np.ndarray) -> list[Summary]:

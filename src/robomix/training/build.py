@@ -22,18 +22,21 @@ from robomix.training.lerobot import (
     make_policy,
 )
 
+REWARD = "next.reward"
 
-def policy_keys(mixture: Mixture) -> list[str]:
+
+def policy_keys(mixture: Mixture, policy: Any) -> list[str]:
     """The features a LeRobot policy can take from `mixture`: cameras and floating-point vectors among `observation.*`,
-    and `action`. The other features stay in the mixture and out of the training.
+    `action`, and the reward where the config `policy` asks for it. The others stay out of the training.
 
-    Raises AlignmentError where there is no `action`.
+    Raises AlignmentError where there is no `action`, or no reward for a policy that learns from it.
     """
     features = mixture.schema.features
     keys = [
         key
         for key, feature in features.items()
         if key == "action"
+        or (key == REWARD and policy.reward_delta_indices is not None)
         or (key.startswith("observation.") and (feature.is_camera or np.dtype(feature.dtype).kind == "f"))
     ]
     if "action" not in keys:
@@ -41,7 +44,18 @@ def policy_keys(mixture: Mixture) -> list[str]:
             f"the mixture has no 'action' to learn. It has: {', '.join(features)}. "
             "Name the feature that holds the actions with feature_map, for example {actions: action}."
         )
+    if policy.reward_delta_indices is not None and REWARD not in keys:
+        raise AlignmentError(
+            f"policy {policy.type!r} learns from rewards, and the mixture has no {REWARD!r}. It has: "
+            f"{', '.join(features)}. Name the feature that holds them with feature_map, or train another policy."
+        )
     return keys
+
+
+def taken_keys(mixture: Mixture, policy: Any) -> list[str]:
+    """Of the features of `mixture`, those that the config of a built policy says it takes."""
+    wanted = {*policy.input_features, *policy.output_features, REWARD}
+    return [key for key in mixture.schema.features if key in wanted]
 
 
 def build_policy(config: TrainConfig, mixture: Mixture, weights: Path | None) -> Any:
@@ -52,13 +66,14 @@ def build_policy(config: TrainConfig, mixture: Mixture, weights: Path | None) ->
     settings = config.policy
     settings.pretrained_path = weights or settings.pretrained_path
     meta = copy.copy(mixture.meta)
-    meta.features = {key: meta.features[key] for key in policy_keys(mixture)}
+    meta.features = {key: meta.features[key] for key in policy_keys(mixture, settings)}
     try:
         policy = make_policy(settings, ds_meta=meta)
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
+    except Exception as error:  # policies refuse features, and lack packages, in ways of their own: all are told
+        start = f" with the weights in {settings.pretrained_path}" if settings.pretrained_path else ""
         listing = "\n".join(f"  {key}: {value['dtype']} {value['shape']}" for key, value in meta.features.items())
         raise ConfigError(
-            f"policy {settings.type!r} cannot be built for this mixture: {error}\nThe mixture offers:\n{listing}"
+            f"policy {settings.type!r} cannot be built for this mixture{start}: {error}\nThe mixture offers:\n{listing}"
         ) from error
     lacking = [key for key in policy.config.input_features if key not in meta.features]
     if lacking:

@@ -15,16 +15,24 @@ A checkpoint is built under a temporary name and renamed, so `last` never points
 import json
 import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from robomix.errors import ConfigError
+from safetensors import SafetensorError
+
+from robomix.errors import ConfigError, RobomixError
 from robomix.training.config import TrainConfig, save_train_config
 from robomix.training.lerobot import load_training_state, save_training_state
 from robomix.training.normalization import Processors
 
 PRETRAINED = "pretrained_model"
 STATE = "training_state"
+MIXTURE = "mixture.json"
+
+_KEYS = {"version", "seed", "batch_size", "batching", "batches", "sources"}
+_EARLIER = "resume from an earlier checkpoint, with --config_path=OUTPUT_DIR/checkpoints/STEP"
 
 
 def save_checkpoint(
@@ -38,25 +46,25 @@ def save_checkpoint(
     mixture_record: dict[str, Any],
     schedule_state: dict[str, Any],
 ) -> Path:
-    """Writes the checkpoint of `step` and points `last` at it; returns its folder."""
+    """Writes the checkpoint of `step` and points `last` at it; returns its folder.
+
+    Raises RobomixError where that cannot be written; checkpoints that were there before are untouched.
+    """
     parent = Path(config.output_dir) / "checkpoints"
     final = parent / f"{step:0{max(6, len(str(config.steps)))}d}"
     building = parent / f".{final.name}.building"
-    shutil.rmtree(building, ignore_errors=True)
-    pretrained = building / PRETRAINED
-    pretrained.mkdir(parents=True)
-    for folder, (preprocessor, postprocessor) in _group_folders(pretrained, processors):
-        preprocessor.save_pretrained(folder)
-        postprocessor.save_pretrained(folder)
-    _save_weights(policy, [folder for folder, _ in _group_folders(pretrained, processors)])
-    save_train_config(config, pretrained)
-    _write_json(pretrained / "mixture.json", mixture_record)
-    save_training_state(building, step, optimizer, scheduler)
-    _write_json(building / STATE / "schedule.json", schedule_state)
-    _sync(building)
-    shutil.rmtree(final, ignore_errors=True)
-    building.rename(final)
-    _point_last_at(final)
+    with _built_aside(building, final):
+        pretrained = building / PRETRAINED
+        pretrained.mkdir()
+        for folder, (preprocessor, postprocessor) in _group_folders(pretrained, processors):
+            preprocessor.save_pretrained(folder)
+            postprocessor.save_pretrained(folder)
+        _save_weights(policy, [folder for folder, _ in _group_folders(pretrained, processors)])
+        save_train_config(config, pretrained)
+        _write_json(pretrained / MIXTURE, mixture_record)
+        save_training_state(building, step, optimizer, scheduler)
+        _write_json(building / STATE / "schedule.json", schedule_state)
+        _sync(building)
     return final
 
 
@@ -64,16 +72,38 @@ def load_schedule_state(checkpoint: Path) -> dict[str, Any]:
     """What `Schedule.state` gave when the checkpoint was written. Raises ConfigError where it is not one of robomix."""
     path = checkpoint / STATE / "schedule.json"
     try:
-        return dict(json.loads(path.read_text()))
+        state = json.loads(path.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{checkpoint} is not a checkpoint to resume from: {path} is missing") from None
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path} is damaged ({error}); resume from an earlier checkpoint") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}); {_EARLIER}") from None
+    if not isinstance(state, dict) or not state.keys() >= _KEYS or not all(map(_is_source, state["sources"])):
+        raise ConfigError(f"{path} is damaged (not what robomix writes there); {_EARLIER}")
+    return state
 
 
 def restore(checkpoint: Path, optimizer: Any, scheduler: Any) -> None:
-    """Loads the state of `optimizer` and `scheduler` in place."""
-    load_training_state(checkpoint, optimizer, scheduler)
+    """Loads the state of `optimizer` and `scheduler` in place. Raises ConfigError where it is missing or damaged."""
+    try:
+        load_training_state(checkpoint, optimizer, scheduler)
+    except Exception as error:  # several files, which may be damaged in any way or be of another policy: all are told
+        raise ConfigError(
+            f"{checkpoint / STATE} cannot be loaded ({type(error).__name__}: {error}); {_EARLIER}"
+        ) from error
+
+
+def check_same_groups(checkpoint: Path, groups: Mapping[str, str]) -> None:
+    """Raises ConfigError where the sources of a resumed run are normalized in other groups than its weights know."""
+    path = checkpoint / PRETRAINED / MIXTURE
+    try:
+        then = json.loads(path.read_text())["groups"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is missing or damaged ({error}); {_EARLIER}") from None
+    if then != dict(groups):
+        raise ConfigError(
+            f"cannot continue this run with other normalization groups: {then} then, {dict(groups)} now. "
+            "Restore `normalize_by` and `group`, or start a new run from the checkpoint's weights with --policy.path."
+        )
 
 
 def weights_folder(checkpoint: Path) -> Path:
@@ -85,19 +115,33 @@ def weights_folder(checkpoint: Path) -> Path:
     return found[0].parent
 
 
+def check_groups(groups: Sequence[str]) -> None:
+    """Raises ConfigError unless each of several normalization groups can have a folder of its own in a checkpoint."""
+    folders = [folder_name(group).casefold() for group in groups]
+    reserved = (".", "..", "config.json", "train_config.json", MIXTURE)
+    for group, folder in zip(groups, folders, strict=True) if len(groups) > 1 else ():
+        same = [other for other, name in zip(groups, folders, strict=True) if name == folder]
+        if len(same) > 1 or folder in reserved or len(os.fsencode(folder)) > 255 or not folder.isprintable():
+            clash = f", which is another group's too ({' and '.join(map(repr, same))})" if len(same) > 1 else ""
+            raise ConfigError(
+                f"the normalization group {group!r} cannot have a checkpoint folder named {folder_name(group)!r}"
+                f"{clash}. Give its sources another `group`, a name such as 'arm'."
+            )
+
+
 def policy_folder(checkpoint: Path, group: str) -> Path:
     """The LeRobot policy folder of a normalization group in `checkpoint`: its own, or the only one there is."""
-    own = checkpoint / PRETRAINED / _folder_name(group)
+    own = checkpoint / PRETRAINED / folder_name(group)
     return own if own.is_dir() else checkpoint / PRETRAINED
 
 
 def _group_folders(pretrained: Path, processors: Processors) -> list[tuple[Path, tuple[Any, Any]]]:
     if len(processors.by_group) == 1:
         return [(pretrained, next(iter(processors.by_group.values())))]
-    return [(pretrained / _folder_name(group), pair) for group, pair in processors.by_group.items()]
+    return [(pretrained / folder_name(group), pair) for group, pair in processors.by_group.items()]
 
 
-def _folder_name(group: str) -> str:
+def folder_name(group: str) -> str:
     """A group's name as the name of one folder: repo ids have a slash."""
     return group.replace("/", "--")
 
@@ -110,6 +154,28 @@ def _save_weights(policy: Any, folders: list[Path]) -> None:
         for file in folders[0].iterdir():
             if file.name.startswith(("config.", "model.")):
                 os.link(file, folder / file.name)
+
+
+@contextmanager
+def _built_aside(building: Path, final: Path) -> Iterator[None]:
+    """Inside, the folder `building` is filled; then it becomes `final`, and `last` points there. Or it is gone."""
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        yield
+        shutil.rmtree(final, ignore_errors=True)
+        building.rename(final)
+        _point_last_at(final)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(building, ignore_errors=True)
+        raise RobomixError(
+            f"cannot write the checkpoint {final}: {error}. Make room or correct the permissions; then "
+            f"--resume=true --output_dir={final.parent.parent} goes on from the last checkpoint that is there."
+        ) from error
+
+
+def _is_source(entry: Any) -> bool:
+    return isinstance(entry, dict) and {"name", "frames", "slots", "fingerprint"} <= entry.keys()
 
 
 def _point_last_at(final: Path) -> None:

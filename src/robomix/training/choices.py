@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -87,6 +88,13 @@ def pretrained_policy(path: str) -> dict[str, Any]:
     folder = os.path.expanduser(path)
     if not os.path.isdir(folder) and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", path):
         raise ConfigError(f"policy.path: there is no folder {os.path.abspath(folder)}. Expected {expected}.")
+    groups = sorted(p.parent.name for p in Path(folder).glob("*/config.json"))
+    if groups and not os.path.isfile(os.path.join(folder, "config.json")):
+        here = os.path.join(path, groups[0])
+        raise ConfigError(
+            f"policy.path: {path} has a folder for each normalization group: {', '.join(groups)}. The weights are the "
+            f"same, give any of them: --policy.path={here}"
+        )
     try:
         config = PreTrainedConfig.from_pretrained(folder)
     except Exception as error:  # files missing, damaged or of another version, no network, no access: all are told

@@ -9,6 +9,7 @@ a loss, an update; now and then a report, a checkpoint, a rollout.
 
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,20 @@ from robomix.mixture.schedule import Schedule
 from robomix.statistics.compute import mixture_stats
 from robomix.statistics.groups import group_names
 from robomix.training import checkpoint as checkpoints
-from robomix.training.build import build_accelerator, build_image_transform, build_optimizer, build_policy, policy_keys
+from robomix.training.build import (
+    build_accelerator,
+    build_image_transform,
+    build_optimizer,
+    build_policy,
+    policy_keys,
+    taken_keys,
+)
 from robomix.training.config import TrainConfig
 from robomix.training.evaluation import evaluate_in_env
 from robomix.training.metrics import MetricsFile, Window, log_line
 from robomix.training.normalization import make_processors, safe_stats
 from robomix.training.objectives import Learner, Objective
-from robomix.training.signals import ignore_signals, stop_on_signals
+from robomix.training.signals import ignore_signals, signals_held, stop_on_signals
 from robomix.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -56,12 +64,15 @@ def train(config: TrainConfig) -> int:
         batching=config.dataset.batching,
     )
     table = shares(mixture.sources, schedule)
+    mixture = mixture.only(policy_keys(mixture, config.policy))
     if accelerator.is_main_process:
         _print_mixture(mixture, table)
-    mixture = mixture.only(policy_keys(mixture))
     resumed = config.checkpoint_path  # None in a new run
     first = schedule.resume(checkpoints.load_schedule_state(resumed)) if resumed else 0
     if config.dry_run:
+        return 0
+    if first >= config.steps:
+        log.info("the run is at step %d of %d, nothing is left to do; --steps=N goes on", first, config.steps)
         return 0
 
     # Statistics, policy, optimizer.
@@ -69,9 +80,14 @@ def train(config: TrainConfig) -> int:
         stats = mixture_stats(mixture, config.dataset.normalize_by, use_imagenet=config.dataset.use_imagenet_stats)
     mixture.meta.stats = next(iter(stats.values()))
     _check_env(config, list(stats))
+    names = [source.name for source in mixture.sources]
+    groups = dict(zip(names, group_names(mixture.sources, config.dataset.normalize_by), strict=True))
+    checkpoints.check_groups(list(stats))
+    if resumed:
+        checkpoints.check_same_groups(resumed, groups)
     torch.manual_seed(config.seed)
     policy = build_policy(config, mixture, weights=checkpoints.weights_folder(resumed) if resumed else None)
-    mixture = mixture.only([*policy.config.input_features, *policy.config.output_features])
+    mixture = mixture.only(taken_keys(mixture, policy.config))
     safe = {group: safe_stats(of_group) for group, of_group in stats.items()}
     processors = make_processors(policy, safe, accelerator.device.type)
     optimizer, scheduler, clip = build_optimizer(config, policy)
@@ -82,19 +98,17 @@ def train(config: TrainConfig) -> int:
     _warn_if_unmasked(accelerator.unwrap_model(learner), mixture)
 
     # Reports.
-    names = [source.name for source in mixture.sources]
-    groups = group_names(mixture.sources, config.dataset.normalize_by)
-    group_of_source = torch.tensor([list(stats).index(group) for group in groups])
+    group_of_source = torch.tensor([list(stats).index(group) for group in groups.values()])
     output = Path(config.output_dir)
     record = {
         "config": config.dataset.to_dict(),
-        "groups": dict(zip(names, groups, strict=True)),
+        "groups": groups,
         "table": as_records(table),
     }
     if accelerator.is_main_process:
-        output.mkdir(parents=True, exist_ok=True)
         metrics = MetricsFile(output / "metrics.jsonl", resumed_at=first)
         tracker = Tracker(config, config.to_dict(), resumed=bool(resumed))
+        log.info("%s of %s parameters on %s, into %s", config.policy.type, _size(policy), accelerator.device, output)
 
     loader = make_loader(
         mixture,
@@ -113,9 +127,10 @@ def train(config: TrainConfig) -> int:
     window = Window(len(names), accelerator.device)
     learner.train()
     step = first
-    with stop_on_signals() as stop, progress:
-        batches = iter(loader)
-        while step < config.steps and not stop:
+    with stop_on_signals() as stop, progress, closing(loader):
+        with signals_held():
+            batches = iter(loader)  # starts the workers
+        while step < config.steps:
             asked = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - asked
@@ -144,7 +159,7 @@ def train(config: TrainConfig) -> int:
             if last or (config.log_freq > 0 and step % config.log_freq == 0):
                 report = _report(window, accelerator, schedule, step, optimizer, names)
                 if accelerator.is_main_process:
-                    log.info(log_line(report))
+                    log.info(log_line(report, config.steps))
                     metrics.write(report)
                     tracker.log(report)
                 window = Window(len(names), accelerator.device)
@@ -160,7 +175,7 @@ def train(config: TrainConfig) -> int:
                         mixture_record=record,
                         schedule_state=schedule.state(step),
                     )
-                    log.info("checkpoint: %s", folder)
+                    log.info("checkpoint: %s%s", folder, _policies(groups))
                 accelerator.wait_for_everyone()
             if config.env is not None and config.env_eval_freq > 0 and step % config.env_eval_freq == 0:
                 if accelerator.is_main_process:
@@ -175,15 +190,35 @@ def train(config: TrainConfig) -> int:
     if accelerator.is_main_process:
         tracker.finish()
         if stop:
-            log.info("stopped at step %d by %s; --resume=true --output_dir=%s goes on", step, stop.name, output)
+            log.info("stopped at step %d by %s%s", step, stop.name, _how_to_go_on(config))
     return stop.exit_code
 
 
+def _policies(groups: dict[str, str]) -> str:
+    """Which of a checkpoint's policy folders is for which source, where there are several."""
+    if len(set(groups.values())) == 1:
+        return ""
+    folders = [f"{name} in {checkpoints.PRETRAINED}/{checkpoints.folder_name(group)}" for name, group in groups.items()]
+    return ", policies of " + ", ".join(folders)
+
+
+def _how_to_go_on(config: TrainConfig) -> str:
+    return f"; --resume=true --output_dir={config.output_dir} goes on" if config.save_checkpoint else ""
+
+
+def _size(policy: Any) -> str:
+    return f"{sum(p.numel() for p in policy.parameters()) / 1e6:.2f} million"
+
+
 def _print_mixture(mixture: Mixture, table: Any) -> None:
+    """The table, and what the policy is to see: features with their shapes, and who lacks them."""
     console = Console()
     console.print(as_table(table))
-    for key, lacking in mixture.schema.lacking.items():
-        console.print(f"{key}: zeros, marked as padding, in {', '.join(lacking)}", style="dim", highlight=False)
+    for key, feature in mixture.schema.features.items():
+        lacking = mixture.schema.lacking.get(key)
+        note = f", zeros marked as padding in {', '.join(lacking)}" if lacking else ""
+        shape = " x ".join(map(str, feature.shape))
+        console.print(f"{key}: {shape}{note}", highlight=False, soft_wrap=True)
 
 
 def _check_env(config: TrainConfig, groups: list[str]) -> None:

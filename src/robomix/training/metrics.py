@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robomix.errors import RobomixError
 from robomix.training.objectives import Objective
 
 
@@ -27,6 +28,7 @@ class Window:
     def __post_init__(self) -> None:
         self._loss = torch.zeros((), device=self.device)
         self._grad_norm = torch.zeros((), device=self.device)
+        self._extra = torch.zeros((), device=self.device)
         self._errors = torch.zeros(self.sources, device=self.device)
         self._weights = torch.zeros(self.sources, device=self.device)
 
@@ -37,18 +39,25 @@ class Window:
         self._loss += loss.detach()
         self._grad_norm += grad_norm.detach()
         if objective is not None:
+            self._extra += objective.extra.detach()
             index = source.to(self.device)
             self._errors.index_add_(0, index, objective.errors.detach().float())
             self._weights.index_add_(0, index, objective.weights.detach().float())
 
     def reduced(self, accelerator: Any, names: list[str]) -> dict[str, Any]:
-        """The averages over all ranks: `loss`, `grad_norm`, `data_wait_share`, `steps_per_s`, `loss_per_source`."""
+        """The averages over all ranks.
+
+        `loss` is what is minimized; `regularizer` the part of it that belongs to no sample, such as ACT's divergence of
+        the latent; `loss_per_source` the rest, of each source's samples.
+        """
         elapsed = time.perf_counter() - self.started
         sums = accelerator.reduce(torch.cat([self._errors, self._weights]), "sum").cpu().numpy()
-        mean = accelerator.reduce(torch.stack([self._loss, self._grad_norm]), "mean").cpu().numpy() / self.steps
+        summed = torch.stack([self._loss, self._grad_norm, self._extra])
+        mean = accelerator.reduce(summed, "mean").cpu().numpy() / self.steps
         errors, weights = np.split(sums, 2)
         return {
             "loss": float(mean[0]),
+            "regularizer": float(mean[2]),
             "grad_norm": float(mean[1]),
             "data_wait_share": self.waited / elapsed,
             "steps_per_s": self.steps / elapsed,
@@ -56,14 +65,16 @@ class Window:
         }
 
 
-def log_line(record: dict[str, Any]) -> str:
-    """One line for people of a record of the training."""
+def log_line(record: dict[str, Any], steps: int) -> str:
+    """One line for people of a record of a training of `steps` steps."""
+    part = f" (regularizer {record['regularizer']:.4f})" if record["regularizer"] else ""
+    rate = record["samples_per_s"]
     parts = [
-        f"step {record['step']:,}",
-        f"loss {record['loss']:.4f}",
+        f"step {record['step']:,}/{steps:,}",
+        f"loss {record['loss']:.4f}{part}",
         f"grad {record['grad_norm']:.2f}",
         f"lr {record['lr']:.1e}",
-        f"{record['samples_per_s']:,.0f} samples/s",
+        f"{rate:,.0f} samples/s" if rate >= 10 else f"{rate:.1f} samples/s",
         f"data wait {record['data_wait_share']:.0%}",
     ]
     if record["loss_per_source"]:
@@ -75,15 +86,24 @@ class MetricsFile:
     """`metrics.jsonl`: one JSON object per report. A resumed run first drops what lies beyond its checkpoint."""
 
     def __init__(self, path: Path, resumed_at: int) -> None:
+        """Makes the folder, too. Raises RobomixError where that cannot be done."""
         self.path = path
         kept = []
-        if resumed_at and path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= resumed_at]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if resumed_at and path.exists():
+                kept = [line for line in path.read_text().splitlines() if _step_of(line) <= resumed_at]
+            path.write_text("".join(f"{line}\n" for line in kept))
+        except OSError as error:
+            raise RobomixError(f"cannot write {path}: {error.strerror}. Choose another --output_dir.") from error
 
     def write(self, record: dict[str, Any]) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        """Raises RobomixError where it cannot, as on a full disk."""
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise RobomixError(f"cannot write {self.path}: {error.strerror}") from error
 
 
 def _step_of(line: str) -> float:

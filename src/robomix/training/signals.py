@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -42,6 +43,20 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """In processes that are started inside, signals wait from the first moment, until `ignore_signals` drops them.
+
+    A terminal's Ctrl-C reaches workers too, and would end one that has not yet come to ignore it. Here none is lost.
+    """
+    resource_tracker.ensure_running()  # multiprocessing starts it with the first worker, and lets the signals loose
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ignore_signals(_: int) -> None:

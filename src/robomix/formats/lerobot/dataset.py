@@ -22,12 +22,12 @@ def is_lerobot(path: Path) -> bool:
     return (path / "meta" / "info.json").exists()
 
 
-def open_lerobot(path: Path) -> "LeRobotDataset":
+def open_lerobot(path: Path, fps: float | None = None) -> "LeRobotDataset":
     """Open the dataset at `path`, reading its files into the cache if that has not happened yet.
 
-    Raises FormatError for what cannot be read; warns about what is left out.
+    Raises FormatError for what cannot be read, and for an `fps` other than its own; warns about what is left out.
     """
-    dataset = LeRobotDataset.opened(path)
+    dataset = LeRobotDataset.opened(path, fps)
     for text in dataset.left_out:
         warnings.warn(f"{path}: {text}.", stacklevel=3)
     return dataset
@@ -37,12 +37,12 @@ class LeRobotDataset(CachedDataset):
     """Videos are read where they lie; pictures stored in tables are copied into the cache."""
 
     @classmethod
-    def opened(cls, path: Path) -> Self:
+    def opened(cls, path: Path, fps: float | None = None) -> Self:
         root = path.resolve()
         info = read_info(root)
         listing = scan(root, info.folders())
         folder = entry_folder(root, listing.key(READER))
-        return cls(path, lookup(folder) or build(folder, partial(fill_cache, info, listing)))
+        return cls(path, lookup(folder) or build(folder, partial(fill_cache, info, listing)), fps)
 
     def camera(self, key: str) -> Camera:
         if self.features[key].storage == "video":

@@ -12,11 +12,9 @@ from typing import Any
 
 from robomix.errors import FormatError
 from robomix.files import read_json
+from robomix.formats.rate import as_rate
 
 READABLE = ("v2.0", "v2.1", "v3.0")
-_MAX_FPS = 100_000
-_NTSC = (24, 30, 48, 60, 120)
-"""Nominal rates whose television variants, n * 1000 / 1001, appear rounded to two or three decimals."""
 _FIELD = re.compile(r"\{(\w*)(?::0?(\d{1,2})d)?\}")
 _DEFAULT_PATHS = {
     "v2": (
@@ -77,7 +75,7 @@ def read_info(root: Path) -> Info:
     return Info(
         root=root,
         version=version,
-        fps=_fps(raw.get("fps"), path),
+        fps=as_rate(raw.get("fps"), f"{path}: fps"),
         robot_type=robot_type if isinstance(robot_type, str) and robot_type.strip() else None,
         features=features,
         chunks_size=chunks_size if isinstance(chunks_size, int) and chunks_size > 0 else 1000,
@@ -136,17 +134,3 @@ def _version(raw: Mapping[str, Any], path: Path) -> str:
     else:
         remedy = "If it is newer, update robomix; if it is a slip, correct codebase_version"
     raise FormatError(f"{path}: codebase_version is {found!r}; robomix reads {', '.join(READABLE)}. {remedy}.")
-
-
-def _fps(value: Any, path: Path) -> Fraction:
-    """Frames per second as the fraction that was meant: 30, 29.97 -> 30000/1001, 12.5 -> 25/2."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_FPS:
-        raise FormatError(f"{path}: fps is {value!r}, expected a positive number of frames per second.")
-    for nominal in _NTSC:
-        television = Fraction(nominal * 1000, 1001)
-        if abs(value - float(television)) < 0.004:
-            return television
-    fps = Fraction(value).limit_denominator(1001)
-    if not fps:
-        raise FormatError(f"{path}: fps is {value!r}; fewer than a frame in a thousand seconds is not supported.")
-    return fps

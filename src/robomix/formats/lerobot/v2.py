@@ -28,7 +28,7 @@ def read_layout(info: Info, listing: Listing, cameras: list[str]) -> Layout:
     for key in cameras:
         if files := _video_files(info, listing, key, ids):
             videos[key] = files
-    return Layout(episodes, data, _tasks(info), videos, warnings)
+    return Layout(episodes, data, read_tasks(info), videos, warnings)
 
 
 def _episodes(info: Info) -> tuple[list[EpisodeRecord], list[str]]:
@@ -41,7 +41,8 @@ def _episodes(info: Info) -> tuple[list[EpisodeRecord], list[str]]:
     return check_episodes(records, path)
 
 
-def _tasks(info: Info) -> dict[int, str]:
+def read_tasks(info: Info) -> dict[int, str]:
+    """Text by task_index."""
     path = info.root / "meta" / "tasks.jsonl"
     tasks: dict[int, str] = {}
     for line in read_json_lines(path):

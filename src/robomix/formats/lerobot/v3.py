@@ -37,7 +37,7 @@ def read_layout(info: Info, listing: Listing, cameras: list[str]) -> Layout:
     by_id = {row["episode_index"]: row for row in rows}
     videos = {key: _video_files(info, listing, key, [by_id[e.index] for e in episodes]) for key in cameras}
     found = {key: files for key, files in videos.items() if files is not None}
-    return Layout(episodes, data, _tasks(info), found, warnings)
+    return Layout(episodes, data, read_tasks(info), found, warnings)
 
 
 def _episode_rows(info: Info, listing: Listing, cameras: list[str]) -> list[Row]:
@@ -107,7 +107,7 @@ def _runs(path: Path) -> list[tuple[int, int, int]]:
     return runs
 
 
-def _tasks(info: Info) -> dict[int, str]:
+def read_tasks(info: Info) -> dict[int, str]:
     """Text by task_index. The texts are the table's index in pandas, so their column goes by several names."""
     path = info.root / "meta" / "tasks.parquet"
     table = read_columns(path, ["task_index", *_TASK_COLUMNS])

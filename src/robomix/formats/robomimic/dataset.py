@@ -1,0 +1,145 @@
+"""robomimic's HDF5 files: demonstrations `data/demo_N` with observations, actions, rewards.
+
+The layout is that of robomimic's documentation, `docs/datasets/overview.md`: arrays `actions`, `rewards`, `dones`,
+`states` and the group `obs` in each demonstration, attributes `num_samples` there, `total` and `env_args` (JSON) on
+`data`, and lists of demonstrations in `mask`. Keys are named as LeRobot's policies expect them:
+
+    actions                     action
+    obs/robot0_eef_pos          observation.robot0_eef_pos      (nested groups are joined with ".")
+    obs/agentview_image         observation.images.agentview    ((height, width, 3) of uint8)
+    rewards, dones              next.reward, next.done
+    states, actions_abs, ...    as they are
+
+`next_obs` is not read: it is `obs` one frame later.
+"""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from robomix.errors import FormatError
+from robomix.files import Listing
+from robomix.formats.cached import CachedDataset, Camera
+from robomix.formats.columns import Builder, build, entry_folder, lookup
+from robomix.formats.hdf5 import SIGNATURE
+from robomix.formats.hdf5_cameras import Hdf5Camera
+from robomix.formats.hdf5_episodes import Surveyor, described, fill_columns
+from robomix.formats.hdf5_handles import handles
+from robomix.formats.rate import as_rate
+from robomix.formats.robomimic.layout import (
+    check_samples,
+    check_total,
+    data_group,
+    demonstrations,
+    read_env_args,
+    robot_of,
+    subsets_of,
+    task_of,
+)
+
+READER = "robomimic-1"
+"""Version of what is put into the cache; a new one makes every file be read again."""
+_SUFFIXES = (".hdf5", ".h5", ".hdf")
+_NAMES = {"actions": "action", "rewards": "next.reward", "dones": "next.done"}
+_KNOWN = ("actions", "rewards", "dones", "states", "action_dict")
+
+
+def is_robomimic(path: Path) -> bool:
+    """Whether the path is an HDF5 file, or a folder with exactly one, whatever its health."""
+    return hdf5_file(path) is not None
+
+
+def hdf5_file(path: Path) -> Path | None:
+    """The HDF5 file that `path` is, or the only one in that folder."""
+    if path.is_dir():
+        files = [entry for entry in path.iterdir() if entry.suffix in _SUFFIXES and entry.is_file()]
+        return files[0] if len(files) == 1 else None
+    if not path.is_file() or path.suffix in _SUFFIXES:
+        return path if path.is_file() else None
+    with open(path, "rb") as file:
+        return path if file.read(len(SIGNATURE)) == SIGNATURE else None
+
+
+def open_robomimic(path: Path, fps: float | None = None) -> "RobomimicDataset":
+    """Open the file at `path`, or the only one in that folder, reading it into the cache if that has not happened yet.
+
+    `fps` is needed where `env_args` says no `control_freq`. Raises FormatError for what cannot be read; warns about
+    what is left out.
+    """
+    dataset = RobomimicDataset.opened(path, fps)
+    for text in dataset.left_out:
+        warnings.warn(f"{path}: {text}.", stacklevel=3)
+    return dataset
+
+
+class RobomimicDataset(CachedDataset):
+    """Pictures are read where they lie; numbers come from the cache."""
+
+    @classmethod
+    def opened(cls, path: Path, fps: float | None = None) -> Self:
+        file = _file(path)
+        stat = file.stat()
+        listing = Listing(file.parent, {file.name: (stat.st_size, stat.st_mtime_ns)})
+        folder = entry_folder(file, listing.key(READER))
+        return cls(path, lookup(folder) or build(folder, partial(_fill_cache, file)), fps)
+
+    @property
+    def env_args(self) -> dict[str, Any] | None:
+        """What robomimic makes the simulator of: `env_name`, `type`, `env_kwargs`. None where the file has none."""
+        return self._entry.meta["env_args"]
+
+    def camera(self, key: str) -> Camera:
+        file, name = _file(self.path), self._entry.meta["names"][key]
+        ids = self.episodes.ids
+
+        def place(ordinal: int) -> tuple[Path, str]:
+            return file, f"data/demo_{ids[ordinal]}/{name}"
+
+        return Hdf5Camera(key, self.features[key].shape, self.episodes, place, encoded=False)
+
+
+def _file(path: Path) -> Path:
+    file = hdf5_file(path)
+    if file is None:
+        raise FormatError(f"{path} is not an HDF5 file, nor a folder with one. Open the dataset again.")
+    return file.resolve()
+
+
+def _fill_cache(path: Path, cache: Builder) -> None:
+    with handles.lend(path) as handle:
+        data = data_group(handle.file, path)
+        left_out: list[str] = []
+        demos = demonstrations(data, path, left_out)
+        env_args = read_env_args(data, path, left_out)
+        subsets = subsets_of(handle.file, path, left_out)
+        surveyor = Surveyor(
+            _key, described, required=["actions"], strict=lambda name: name.split("/")[0] in ("obs", *_KNOWN)
+        )
+        for demo in demos:
+            surveyor.add(demo)
+            check_samples(data, demo, surveyor.found.lengths[-1])
+        check_total(data, path, sum(surveyor.found.lengths))
+        kwargs = env_args.get("env_kwargs") if env_args else None
+        rate = kwargs.get("control_freq") if isinstance(kwargs, dict) else None
+        fps = None if rate is None else as_rate(rate, f"{path}: control_freq in env_args")
+        fill_columns(cache, surveyor.found, demos, {
+            "format": "robomimic HDF5",
+            "fps": fps and [fps.numerator, fps.denominator],
+            "robot_type": robot_of(kwargs),
+            "tasks": [task_of(env_args, path)],
+            "subsets": subsets,
+            "env_args": env_args,
+        })  # fmt: skip
+        cache.meta["warnings"] += left_out
+    handles.close()  # who only wants numbers holds no file open
+
+
+def _key(name: str, pictures: bool) -> str | None:
+    top, _, rest = name.partition("/")
+    if top == "next_obs":
+        return None
+    if top != "obs":
+        return _NAMES.get(name, name.replace("/", "."))
+    rest = rest.replace("/", ".")
+    return f"observation.images.{rest.removesuffix('_image') or rest}" if pictures else f"observation.{rest}"
