@@ -15,7 +15,7 @@ import pytest
 from robomix.errors import FormatError
 from robomix.formats import Dataset, open_dataset
 from robomix.formats.gr00t import Gr00tDataset
-from robomix.formats.lerobot.dataset import LeRobotDataset, open_lerobot
+from robomix.formats.lerobot.dataset import LeRobotDataset
 from tests.fixtures import Truth, edit_info, row_and_camera, write_v21, write_v30
 from tests.formats.fuzz_stores import attempt_gr00t, write_gr00t_bases
 
@@ -73,7 +73,7 @@ def test_cameras_have_the_names_that_the_file_gives(tmp_path: Path) -> None:
     assert TOP not in dataset.features
     rows = np.array([9, 2, 2])
     frames = dataset.read_frames("observation.images.front", rows)
-    np.testing.assert_array_equal(frames, open_lerobot(truth.path).read_frames(TOP, rows))
+    np.testing.assert_array_equal(frames, LeRobotDataset.opened(truth.path).read_frames(TOP, rows))
     assert [row_and_camera(frame) for frame in frames] == [(row, 0) for row in rows]
 
 
@@ -154,7 +154,7 @@ def test_without_the_file_a_dataset_reads_as_before(tmp_path: Path) -> None:
     plain = opened(path)
     assert type(plain) is LeRobotDataset
     assert opened(with_modality(path, video={})).fingerprint != plain.fingerprint
-    assert open_lerobot(path).fingerprint == plain.fingerprint
+    assert LeRobotDataset.opened(path).fingerprint == plain.fingerprint
 
 
 def test_recorded_gr1_has_its_parts_and_its_task(real_data: Path) -> None:
@@ -174,7 +174,7 @@ def test_recorded_franka_has_its_cameras_and_its_task(real_data: Path) -> None:
     assert dataset.features["observation.images.base_view"].shape == (3, 480, 640)
     assert set(dataset.task_indices()) == {2}
     rows = np.array([5])
-    frame = open_lerobot(real_data / "franka_v21").read_frames("video.ego_view", rows)
+    frame = LeRobotDataset.opened(real_data / "franka_v21").read_frames("video.ego_view", rows)
     np.testing.assert_array_equal(dataset.read_frames("observation.images.ego_view", rows), frame)
 
 

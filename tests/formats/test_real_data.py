@@ -11,7 +11,7 @@ import pytest
 
 from robomix.errors import FormatError
 from robomix.formats import Dataset, open_dataset
-from robomix.formats.lerobot.dataset import open_lerobot
+from robomix.formats.lerobot.dataset import LeRobotDataset
 
 SETS = ["cr5_v21", "g1_v21", "g1_v30", "gr1_v20", "franka_v21"]
 
@@ -24,7 +24,7 @@ def dataset(request: pytest.FixtureRequest, real_data: Path) -> Dataset:
 def open_real(path: Path) -> Dataset:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*egoview")
-        return open_lerobot(path)
+        return LeRobotDataset.opened(path)
 
 
 def rows_in_pandas(path: Path) -> pd.DataFrame:
@@ -93,7 +93,8 @@ def test_the_same_episodes_in_v21_and_v30_read_alike(real_data: Path) -> None:
 
 def test_the_metadata_of_gr1_is_understood(real_data: Path) -> None:
     with pytest.warns(UserWarning, match="left out 'observation.images.egoview'"):
-        dataset = open_lerobot(real_data / "gr1_v20")
+        open_dataset(real_data / "gr1_v20")
+    dataset = LeRobotDataset.opened(real_data / "gr1_v20")
     assert dataset.format == "LeRobot v2.0"
     assert dataset.fps == Fraction(20)
     assert dataset.robot_type == "GR1ArmsOnly"

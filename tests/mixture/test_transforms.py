@@ -186,3 +186,22 @@ def test_numbers_come_back_as_float32_and_the_task_need_not_come_back(arm: Array
     assert sample["action"].dtype == torch.float32
     assert not sample["action"].requires_grad
     assert sample["task"] == "task"
+
+
+@register_dataset_transform("tests_cannot_be_built")
+class CannotBeBuilt(DatasetTransformStep):
+    def __init__(self) -> None:
+        raise OSError("no calibration")
+
+    def __call__(self, sample: dict) -> dict:
+        return sample
+
+
+def test_a_step_that_fails_to_be_built_is_told_apart(arm: ArrayDataset) -> None:
+    with pytest.raises(ConfigError, match=r"transforms\[0\] \(tests_cannot_be_built\): building it raised OSError"):
+        source(arm, transforms=[step("tests_cannot_be_built")])
+
+
+def test_only_steps_can_be_registered() -> None:
+    with pytest.raises(ConfigError, match="must derive from DatasetTransformStep"):
+        register_dataset_transform("tests_int")(int)

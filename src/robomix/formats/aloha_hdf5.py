@@ -19,7 +19,6 @@ the pictures are blue in the face, `transforms: [{type: swap_red_blue}]` puts th
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -55,20 +54,8 @@ def is_aloha(path: Path) -> bool:
     return path.is_dir() and any(_FILE.fullmatch(name) for name in os.listdir(path))
 
 
-def open_aloha(path: Path, fps: float | None = None) -> "AlohaDataset":
-    """Open the folder at `path`, reading its files into the cache if that has not happened yet.
-
-    The files do not say their rate: `fps` is needed (ALOHA records 50). Raises FormatError for what cannot be read;
-    warns about what is left out.
-    """
-    dataset = AlohaDataset.opened(path, fps)
-    for text in dataset.left_out:
-        warnings.warn(f"{path}: {text}.", stacklevel=3)
-    return dataset
-
-
 class AlohaDataset(CachedDataset):
-    """Pictures are read where they lie; numbers come from the cache."""
+    """Pictures are read where they lie, numbers from the cache. The files say no rate: `fps` must be given."""
 
     @classmethod
     def opened(cls, path: Path, fps: float | None = None) -> Self:

@@ -1,29 +1,24 @@
 """Which format a folder holds, decided by what lies in it."""
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from robomix.errors import FormatError, did_you_mean
-from robomix.formats.aloha_hdf5 import is_aloha, open_aloha
+from robomix.formats.aloha_hdf5 import AlohaDataset, is_aloha
 from robomix.formats.base import Dataset
-from robomix.formats.gr00t import is_gr00t, open_gr00t
-from robomix.formats.lerobot.dataset import is_lerobot, open_lerobot
-from robomix.formats.rlds.dataset import is_rlds, open_rlds
-from robomix.formats.robomimic.dataset import is_robomimic, open_robomimic
-from robomix.formats.zarr_buffer import is_zarr_buffer, open_zarr_buffer
+from robomix.formats.cached import CachedDataset
+from robomix.formats.gr00t import Gr00tDataset, is_gr00t
+from robomix.formats.lerobot.dataset import LeRobotDataset, is_lerobot
+from robomix.formats.rlds.dataset import RldsDataset, is_rlds
+from robomix.formats.robomimic.dataset import RobomimicDataset, is_robomimic
+from robomix.formats.zarr_buffer import ZarrBuffer, is_zarr_buffer
 
 _SHOWN = 8
 _TRIED = 100
 """Entries of a folder that are looked at in search of a dataset."""
-
-
-class Opener(Protocol):
-    """Opens a dataset. `fps` is the rate the user gives: needed where the files say none, else it must be theirs."""
-
-    def __call__(self, path: Path, fps: float | None = None) -> Dataset: ...
 
 
 @dataclass(frozen=True)
@@ -34,17 +29,17 @@ class Format:
     """For people, with what tells it apart."""
     sniff: Callable[[Path], bool]
     """Whether a path holds this format, from a look at file names."""
-    open: Opener
-    """Opens a path that `sniff` accepted; raises FormatError."""
+    kind: type[CachedDataset]
+    """Opens a path that `sniff` accepted, or raises FormatError."""
 
 
 FORMATS = (
-    Format("GR00T (LeRobot with meta/modality.json)", is_gr00t, open_gr00t),
-    Format("LeRobot v2.0, v2.1, v3.0 (a folder with meta/info.json)", is_lerobot, open_lerobot),
-    Format("ALOHA or ACT HDF5 (a folder with episode_0.hdf5, ...)", is_aloha, open_aloha),
-    Format("robomimic HDF5 (a file, or a folder with one)", is_robomimic, open_robomimic),
-    Format("Diffusion Policy zarr (a folder or a .zarr.zip, v2 or v3)", is_zarr_buffer, open_zarr_buffer),
-    Format("RLDS (a TFDS folder with features.json and *.tfrecord-* files)", is_rlds, open_rlds),
+    Format("GR00T (LeRobot with meta/modality.json)", is_gr00t, Gr00tDataset),
+    Format("LeRobot v2.0, v2.1, v3.0 (a folder with meta/info.json)", is_lerobot, LeRobotDataset),
+    Format("ALOHA or ACT HDF5 (a folder with episode_0.hdf5, ...)", is_aloha, AlohaDataset),
+    Format("robomimic HDF5 (a file, or a folder with one)", is_robomimic, RobomimicDataset),
+    Format("Diffusion Policy zarr (a folder or a .zarr.zip, v2 or v3)", is_zarr_buffer, ZarrBuffer),
+    Format("RLDS (a TFDS folder with features.json and *.tfrecord-* files)", is_rlds, RldsDataset),
 )
 """In the order they are tried."""
 
@@ -67,7 +62,10 @@ def open_dataset(path: str | Path, *, fps: float | None = None) -> Dataset:
         except PermissionError as error:
             raise FormatError(f"{error.filename} cannot be read: {error.strerror}. Check its permissions.") from error
         if mine:
-            return known.open(path, fps)
+            dataset = known.kind.opened(path, fps)
+            for text in dataset.left_out:
+                warnings.warn(f"{path}: {text}.", stacklevel=2)
+            return dataset
     names = "; ".join(known.name for known in FORMATS)
     raise FormatError(f"{path} is not a dataset robomix knows: {_seen(path)}. It reads {names}.")
 

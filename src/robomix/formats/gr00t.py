@@ -10,7 +10,6 @@ Format: https://github.com/NVIDIA/Isaac-GR00T, getting_started/data_preparation.
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -39,17 +38,6 @@ _DESCRIBES_TASK = re.compile(r"task_description|instruction|coarse_action|task")
 def is_gr00t(path: Path) -> bool:
     """Whether the folder looks like a LeRobot dataset with GR00T's modalities."""
     return (path / _MODALITY).exists() and is_lerobot(path)
-
-
-def open_gr00t(path: Path, fps: float | None = None) -> "Gr00tDataset":
-    """Open the dataset at `path` as `open_lerobot` does, with the names that `meta/modality.json` gives.
-
-    Raises FormatError for what cannot be read; warns about what is left out.
-    """
-    dataset = Gr00tDataset.opened(path, fps)
-    for text in dataset.left_out:
-        warnings.warn(f"{path}: {text}.", stacklevel=3)
-    return dataset
 
 
 class Gr00tDataset(LeRobotDataset):

@@ -7,7 +7,6 @@ Everything is copied into the column cache, pictures as raw bytes; `raw_frames` 
 The layout is that of diffusion_policy/common/replay_buffer.py, https://github.com/real-stanford/diffusion_policy.
 """
 
-import warnings
 import zipfile
 from collections.abc import Sequence
 from functools import partial
@@ -53,19 +52,8 @@ def _has_ends(path: Path) -> bool:
         return False
 
 
-def open_zarr_buffer(path: Path, fps: float | None = None) -> "ZarrBuffer":
-    """Open the store at `path`, a folder or a zip file; `fps` is required, since the store does not have it.
-
-    Raises FormatError for what cannot be read; warns about what is left out.
-    """
-    dataset = ZarrBuffer.opened(path, fps)
-    for text in dataset.left_out:
-        warnings.warn(f"{path}: {text}.", stacklevel=3)
-    return dataset
-
-
 class ZarrBuffer(CachedDataset):
-    """Lies in the cache entirely. Its one task is named after the folder."""
+    """Lies in the cache entirely. Its one task is named after the folder; `fps` must be given."""
 
     @classmethod
     def opened(cls, path: Path, fps: float | None = None) -> Self:

@@ -1,6 +1,5 @@
 """A LeRobot dataset of any readable version, opened through the column cache."""
 
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -20,17 +19,6 @@ READER = "lerobot-1"
 def is_lerobot(path: Path) -> bool:
     """Whether the folder looks like a LeRobot dataset, of whatever version and health."""
     return (path / "meta" / "info.json").exists()
-
-
-def open_lerobot(path: Path, fps: float | None = None) -> "LeRobotDataset":
-    """Open the dataset at `path`, reading its files into the cache if that has not happened yet.
-
-    Raises FormatError for what cannot be read, and for an `fps` other than its own; warns about what is left out.
-    """
-    dataset = LeRobotDataset.opened(path, fps)
-    for text in dataset.left_out:
-        warnings.warn(f"{path}: {text}.", stacklevel=3)
-    return dataset
 
 
 class LeRobotDataset(CachedDataset):

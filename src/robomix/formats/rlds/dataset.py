@@ -4,7 +4,6 @@ All splits make one dataset, in the order of dataset_info.json; `subsets` has th
 pictures lie in the column cache. The rate is not in the files.
 """
 
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -31,19 +30,8 @@ def is_rlds(path: Path) -> bool:
     return own or bool(_versions(path))
 
 
-def open_rlds(path: Path, fps: float | None = None) -> "RldsDataset":
-    """Open a version's folder, or the folder of a dataset with one version; `fps` is required.
-
-    Raises FormatError for what cannot be read; warns about what is left out.
-    """
-    dataset = RldsDataset.opened(path, fps)
-    for text in dataset.left_out:
-        warnings.warn(f"{path}: {text}.", stacklevel=3)
-    return dataset
-
-
 class RldsDataset(CachedDataset):
-    """Numbers and encoded pictures come from the cache."""
+    """Numbers and encoded pictures come from the cache. The files do not say their rate: `fps` is needed."""
 
     @classmethod
     def opened(cls, path: Path, fps: float | None = None) -> Self:

@@ -13,7 +13,6 @@ The layout is that of robomimic's documentation, `docs/datasets/overview.md`: ar
 `next_obs` is not read: it is `obs` one frame later.
 """
 
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -61,20 +60,8 @@ def hdf5_file(path: Path) -> Path | None:
         return path if file.read(len(SIGNATURE)) == SIGNATURE else None
 
 
-def open_robomimic(path: Path, fps: float | None = None) -> "RobomimicDataset":
-    """Open the file at `path`, or the only one in that folder, reading it into the cache if that has not happened yet.
-
-    `fps` is needed where `env_args` says no `control_freq`. Raises FormatError for what cannot be read; warns about
-    what is left out.
-    """
-    dataset = RobomimicDataset.opened(path, fps)
-    for text in dataset.left_out:
-        warnings.warn(f"{path}: {text}.", stacklevel=3)
-    return dataset
-
-
 class RobomimicDataset(CachedDataset):
-    """Pictures are read where they lie; numbers come from the cache."""
+    """Pictures are read where they lie, numbers from the cache. `fps` is needed where `env_args` says no rate."""
 
     @classmethod
     def opened(cls, path: Path, fps: float | None = None) -> Self:

@@ -11,6 +11,7 @@ Frames after the episode's end repeat its last, as in all windows: there `previo
 again. Differences are those of numbers; rotations that are not differences of angles are better left `absolute`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -26,7 +27,7 @@ from robomix.mixture.transforms.windows import Window, Windows, covered, narrowe
 REFERENCES = ("previous", "state", "each_state")
 
 
-class _Difference(DatasetTransformStep):
+class _Difference(DatasetTransformStep, ABC):
     """What the step and its inverse share: which entries are differences, and to what."""
 
     batched = True
@@ -92,9 +93,9 @@ class _Difference(DatasetTransformStep):
             return {self.key: shifted(window, -1)}
         return {self.state: None if self.reference == "state" else window}
 
+    @abstractmethod
     def _changed(self, action: Tensor, reference: Tensor) -> Tensor:
         """`action` (n, D) or (n, T, D) combined with the reference, which has its shape, or (n, S) for all of T."""
-        raise NotImplementedError
 
     def _referred(self, reference: Tensor, like: Tensor) -> Tensor:
         """The entries of the reference that belong to `_where`, with a time axis where `like` has one."""

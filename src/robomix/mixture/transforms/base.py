@@ -33,7 +33,8 @@ class DatasetTransformStep:
     """Whether `__call__` takes tensors with a leading batch axis; otherwise it gets one sample at a time."""
 
     def __call__(self, sample: Sample) -> Sample:
-        raise NotImplementedError(f"{type(self).__name__} defines no __call__")
+        """The sample after this step; it may be changed in place or be a new dict."""
+        raise ConfigError(f"the dataset transform {type(self).__name__} defines no `__call__`")
 
     def features(self, features: Mapping[str, Feature]) -> dict[str, Feature] | None:
         """The features after this step, given those before; None: found out by trying the step on one sample.
@@ -80,6 +81,8 @@ def register_dataset_transform(name: str) -> Callable[[type], type]:
     """Class decorator: makes a step usable in mixture files under `name`. Raises ConfigError if the name is taken."""
 
     def register(step: type) -> type:
+        if not issubclass(step, DatasetTransformStep):
+            raise ConfigError(f"the dataset transform {name!r} ({step.__name__}) must derive from DatasetTransformStep")
         taken = _registry.get(name)
         if taken is not None and (taken.__module__, taken.__qualname__) != (step.__module__, step.__qualname__):
             raise ConfigError(f"a dataset transform named {name!r} exists already: {taken.__module__}.{taken.__name__}")
@@ -115,6 +118,8 @@ def build_transform(type_name: str, kwargs: Mapping[str, Any], where: str) -> Da
         return step(**arguments)
     except (ConfigError, AlignmentError) as error:
         raise ConfigError(f"{where} ({name}): {error}") from None
+    except Exception as error:  # the step is the user's: whatever it raises is theirs to see
+        raise ConfigError(f"{where} ({name}): building it raised {type(error).__name__}: {error}") from error
 
 
 def _without_underscores(text: str) -> str:

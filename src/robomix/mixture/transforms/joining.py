@@ -4,6 +4,7 @@ Names of entries and the count of those that carry data stay right; padding that
 along, so that it never comes to lie in the middle of a vector.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from robomix.mixture.transforms.entries import (
 from robomix.mixture.transforms.windows import Window, Windows, covered, narrowed, pick
 
 
-class _Make(DatasetTransformStep):
+class _Make(DatasetTransformStep, ABC):
     """Makes the feature `to` from others, each read with the window of `to`."""
 
     batched = True
@@ -37,9 +38,9 @@ class _Make(DatasetTransformStep):
     """Whether the features it is made from are left out afterwards."""
     _dtype: torch.dtype = torch.float32
 
+    @abstractmethod
     def make(self, values: Sequence[Tensor]) -> Tensor:
         """The new feature from the values of `sources`, all (n, ...) or all (n, T, ...)."""
-        raise NotImplementedError
 
     def __call__(self, sample: Sample) -> Sample:
         if not all(key in sample for key in self.sources):

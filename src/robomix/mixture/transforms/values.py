@@ -1,6 +1,7 @@
 """Steps that map single numbers, each by itself: units, ranges, the gripper's polarity, limits."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import EllipsisType
@@ -15,7 +16,7 @@ from robomix.mixture.transforms.base import DatasetTransformStep, Sample, regist
 from robomix.mixture.transforms.entries import check_entries, check_key, check_number, looked_up, resolve, vector_named
 
 
-class _MapEntries(DatasetTransformStep):
+class _MapEntries(DatasetTransformStep, ABC):
     """Applies `mapped` to `entries` (default: all that carry data) of the vector or number `key`."""
 
     batched = True
@@ -27,9 +28,9 @@ class _MapEntries(DatasetTransformStep):
         if self.entries is not None:
             self._where = [one for one in self.entries if type(one) is int]
 
+    @abstractmethod
     def mapped(self, values: Tensor) -> Tensor:
         """The new values of the chosen entries, of any shape."""
-        raise NotImplementedError
 
     def __call__(self, sample: Sample) -> Sample:
         if self.key not in sample:
