@@ -216,3 +216,11 @@ def test_training_lowers_the_loss_of_every_source(data: Path, tmp_path: Path) ->
     records = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
     for name in ("arm", "crane"):
         assert records[-1]["loss_per_source"][name] < 0.8 * records[0]["loss_per_source"][name]
+
+
+def test_reports_go_to_wandb_when_asked(data: Path, tmp_path: Path) -> None:
+    config, out = mixture_file(data, tmp_path / "mix.json", steps=2, log_freq=1), tmp_path / "out"
+    wandb = ["--wandb.enable=true", "--wandb.mode=offline", "--wandb.project=tests"]
+    assert main(["train", f"--config_path={config}", f"--output_dir={out}", *wandb]) == 0
+    recorded = next((out / "wandb").glob("offline-run-*/*.wandb")).read_bytes()
+    assert b"loss_per_source/crane" in recorded
