@@ -95,6 +95,15 @@ def test_mistakes_in_the_mixture(
         assert part in text
 
 
+def test_what_is_wrong_with_several_sources_is_told_at_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = "    - {root: DATA/nowhere}\n" + GOOD + "    - {root: DATA/odd, episodes: [77]}\n"
+    text = ended(entries, data, tmp_path, capsys)
+    for part in ("2 of 3 datasets cannot be used", "nowhere", "source 'odd': episodes [77] do not exist"):
+        assert part in text
+
+
 def test_nothing_in_common(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entries = GOOD + "    - {root: DATA/odd}\n  features: intersection"
     text = ended(entries, data, tmp_path, capsys)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robomix.config import MixtureConfig, resolve_root
+from robomix.errors import ConfigError, RobomixError
 from robomix.formats import open_dataset
 from robomix.mixture.alignment import Schema, align
 from robomix.mixture.dataset import ImageTransform, Mixture
@@ -40,16 +41,31 @@ def make_mixture(
     Raises ConfigError, FormatError or AlignmentError, naming the source, for what cannot be opened or does not fit.
     """
     drop = getattr(policy, "drop_n_last_frames", 0)
-    sources = [
-        Source(open_dataset(resolve_root(s), fps=s.fps), s, name=str(s.name), drop_n_last_frames=drop)
-        for s in config.datasets
-    ]
+    sources = open_sources(config, drop_n_last_frames=drop)
     schema = align(sources, config.features)
     _warn_of_dropped(schema)
     horizons = dict(delta_indices or {})
     if policy is not None:
         horizons.update(policy_horizons(policy, schema))
     return Mixture(sources, schema, horizons=horizons, image_transform=image_transform, seed=seed)
+
+
+def open_sources(config: MixtureConfig, *, drop_n_last_frames: int = 0) -> list[Source]:
+    """The sources of `config`, opened. Raises what is wrong with one of them, or one ConfigError for several."""
+    sources: list[Source] = []
+    errors: list[RobomixError] = []
+    for entry in config.datasets:
+        try:
+            dataset = open_dataset(resolve_root(entry), fps=entry.fps)
+            sources.append(Source(dataset, entry, name=str(entry.name), drop_n_last_frames=drop_n_last_frames))
+        except RobomixError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        listing = "".join(f"\n  {error}" for error in errors)
+        raise ConfigError(f"{len(errors)} of {len(config.datasets)} datasets cannot be used{listing}")
+    if errors:
+        raise errors[0]
+    return sources
 
 
 def policy_horizons(policy: Any, schema: Schema) -> Horizons:
