@@ -151,11 +151,17 @@ def test_a_terminated_run_writes_a_checkpoint_and_continues_to_the_same_end(
     assert "stopped at step" in errors
     stopped_at = int((out / "checkpoints" / "last").resolve().name)
     assert stopped_at < 400
-    goal = stopped_at + 3
+    assert_goes_on_as_if_never_interrupted(config, out)
+
+
+def assert_goes_on_as_if_never_interrupted(config: Path, out: Path) -> None:
+    """Resumes the run in `out` for three steps, and compares with a run that went there without a stop."""
+    goal = int((out / "checkpoints" / "last").resolve().name) + 3
     assert main(["train", "--resume=true", f"--output_dir={out}", f"--steps={goal}"]) == 0
-    straight = tmp_path / "straight"
-    arguments = [f"--config_path={config}", f"--output_dir={straight}", f"--steps={goal}", "--num_workers=0"]
-    assert main(["train", *arguments]) == 0
+    assert int((out / "checkpoints" / "last").resolve().name) == goal
+    straight = out.parent / "straight"
+    flags = [f"--steps={goal}", "--num_workers=0", "--save_freq=0"]
+    assert main(["train", f"--config_path={config}", f"--output_dir={straight}", *flags]) == 0
     assert_same_parameters(straight / "checkpoints" / "last", out / "checkpoints" / "last")
 
 
@@ -169,7 +175,7 @@ def wait_for(condition: Any, process: subprocess.Popen) -> None:
     raise AssertionError("waited a minute in vain")
 
 
-def test_a_killed_run_leaves_only_whole_checkpoints(data: Path, tmp_path: Path) -> None:
+def test_a_killed_run_leaves_whole_checkpoints_and_continues_to_the_same_end(data: Path, tmp_path: Path) -> None:
     config, out = mixture_file(data, tmp_path / "mix.json", steps=4000, save_freq=1), tmp_path / "out"
     command = [sys.executable, "-m", "robomix", "train", f"--config_path={config}", f"--output_dir={out}"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -179,7 +185,7 @@ def test_a_killed_run_leaves_only_whole_checkpoints(data: Path, tmp_path: Path) 
     for checkpoint in (out / "checkpoints").glob("0*"):
         assert (checkpoint / "training_state" / "schedule.json").is_file()
         assert weights(checkpoint)
-    assert main(["train", "--resume=true", f"--output_dir={out}", "--steps=20"]) == 0
+    assert_goes_on_as_if_never_interrupted(config, out)
 
 
 def test_resuming_on_changed_data_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
