@@ -138,7 +138,7 @@ def train(config: TrainConfig) -> int:
             # All randomness of a step (dropout, latents, noise) is named by the step: a resumed run repeats it.
             torch.manual_seed(key_of(config.seed, "step", step, accelerator.process_index) >> 1)
             source = batch["dataset_index"]
-            inputs = processors(_scaled(batch, mixture, accelerator.device), group_of_source[source])
+            inputs = processors(_on_device(batch, mixture, accelerator.device), group_of_source[source])
             with accelerator.autocast():
                 objective = Objective(*learner(inputs, inputs.get("action_dim_is_pad")))
                 loss = objective.total(accelerator.reduce(objective.weights.sum().detach(), "mean"))
@@ -239,10 +239,14 @@ def _warn_if_unmasked(learner: Learner, mixture: Mixture) -> None:
         )
 
 
-def _scaled(batch: dict[str, Any], mixture: Mixture, device: torch.device) -> dict[str, Any]:
-    """Camera images on the device, scaled from grey levels to [0, 1]; they travel there as bytes."""
-    images = {key: batch[key].to(device, non_blocking=True).float() / 255 for key in mixture.camera_keys}
-    return {**batch, **images}
+def _on_device(batch: dict[str, Any], mixture: Mixture, device: torch.device) -> dict[str, Any]:
+    """The batch on the device; camera images travel there as bytes and are scaled to [0, 1].
+
+    Always copied, into torch's own memory: where numbers lie on a vector register's boundary decides in which order
+    they are summed, and arrays of a worker, of numpy and of torch lie differently. Runs must not differ in that.
+    """
+    moved = {k: v.to(device, non_blocking=True, copy=True) if torch.is_tensor(v) else v for k, v in batch.items()}
+    return moved | {key: moved[key].float() / 255 for key in mixture.camera_keys}
 
 
 def _any_rank(accelerator: Any, stop: Any) -> bool:
