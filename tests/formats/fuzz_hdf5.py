@@ -98,7 +98,7 @@ def in_child(base: Path, seed: int, folder: Path) -> str:
             code = ["read", "refused"].index(attempt(copy))
         finally:
             if code == 2:
-                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # there is one: that is why code is still 2
+                sys.excepthook(*sys.exc_info())
                 sys.stderr.flush()
             os._exit(code)
     _, status, usage = os.wait4(child, 0)

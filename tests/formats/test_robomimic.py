@@ -60,7 +60,7 @@ def test_numbers_and_pictures_come_back_however_they_are_stored(tmp_path: Path, 
     assert dataset.format == "robomimic HDF5"
     assert (dataset.fps, dataset.robot_type, dataset.tasks) == (20, "Panda", ("Lift",))
     assert not dataset.task_indices().any()
-    assert dataset.env_args == ENV_ARGS  # type: ignore[attr-defined]  # robomimic's own, beyond the contract
+    assert dataset.env_args == ENV_ARGS
 
 
 def test_a_folder_with_the_one_file_is_the_dataset_too(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_changed_file_is_read_anew_and_old_handles_are_not_used(tmp_path: Path
 
 def test_content_that_differs_has_another_fingerprint(tmp_path: Path) -> None:
     kinds = [{}, {"seed": 1}, {"ids": (0, 2, 3)}, {"env_args": ENV_ARGS | {"env_name": "Can"}}, {"cameras": CAMERAS}]
-    made = [opened(write_robomimic(tmp_path / str(i) / "a.hdf5", **kind)) for i, kind in enumerate(kinds)]  # type: ignore[arg-type]
+    made = [opened(write_robomimic(tmp_path / str(i) / "a.hdf5", **kind)) for i, kind in enumerate(kinds)]
     assert len({dataset.fingerprint for dataset in made}) == len(kinds)
     copy = opened(write_robomimic(tmp_path / "copy" / "b.hdf5"))
     assert copy.fingerprint == made[0].fingerprint

@@ -8,15 +8,7 @@ from pathlib import Path
 import pytest
 
 from robomix.cli.main import main
-from tests.training.test_loop import mixture_file, write
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write(folder / "arm", 3, 1.0, 10, 0, "pick")
-    write(folder / "crane", 5, 100.0, 30, 1, "lift")
-    return folder
+from tests.training.test_loop import mixture_file
 
 
 @pytest.fixture(scope="module")

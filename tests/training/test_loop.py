@@ -53,14 +53,6 @@ def write(path: Path, width: int, scale: float, fps: int, seed: int, task: str) 
             writer.add_episode({key: value.astype(np.float32) for key, value in columns.items()}, task)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write(folder / "arm", 3, 1.0, 10, 0, "pick")
-    write(folder / "crane", 5, 100.0, 30, 1, "lift")
-    return folder
-
-
 def mixture_file(data: Path, path: Path, **training: Any) -> Path:
     settings = {
         "dataset": {

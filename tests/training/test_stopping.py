@@ -13,15 +13,7 @@ import pytest
 from robomix.cli.main import main
 from robomix.training.metrics import MetricsFile
 from robomix.training.signals import ignore_signals, signals_held, stop_on_signals
-from tests.training.test_loop import mixture_file, write
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write(folder / "arm", 3, 1.0, 10, 0, "pick")
-    write(folder / "crane", 5, 100.0, 30, 1, "lift")
-    return folder
+from tests.training.test_loop import mixture_file
 
 
 def test_a_signal_between_two_steps_still_gets_its_checkpoint(
