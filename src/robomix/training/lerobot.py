@@ -34,6 +34,8 @@ try:
     )
     from lerobot.utils.device_utils import is_torch_device_available
     from lerobot.utils.import_utils import register_third_party_plugins
+
+    import lerobot_policy_bc  # registers `bc`, robomix's own
 except ImportError as error:
     try:
         found = f"lerobot {version('lerobot')} is installed"
@@ -74,6 +76,7 @@ __all__ = [
     "encode",
     "is_torch_device_available",
     "lerobot",
+    "lerobot_policy_bc",
     "load_plugin",
     "make_pre_post_processors",
     "register_third_party_plugins",

@@ -100,7 +100,13 @@ def _diffusion(policy: Any, batch: dict[str, Any], valid: Tensor) -> Objective:
     return _masked(error, valid, error.new_zeros(()))
 
 
-_ADAPTERS: dict[str, Adapter] = {"act": _act, "diffusion": _diffusion}
+def _bc(policy: Any, batch: dict[str, Any], valid: Tensor) -> Objective:
+    """Behaviour cloning: its head's own error of each time step, a mean over the step's valid dimensions already."""
+    per_step = policy.step_errors(batch, valid)
+    return Objective(per_step.sum(-1), valid.any(-1).sum(-1).to(per_step.dtype), per_step.new_zeros(()))
+
+
+_ADAPTERS: dict[str, Adapter] = {"act": _act, "diffusion": _diffusion, "bc": _bc}
 
 
 def _valid_entries(batch: dict[str, Any], dim_is_pad: Tensor | None) -> Tensor:
