@@ -16,12 +16,10 @@ from PIL import Image
 
 from robomix.errors import FormatError
 from robomix.formats import Dataset, open_dataset
-from robomix.formats.lerobot.writer import DatasetWriter
 from robomix.formats.rlds.example import parse_example
 from tests.damage import truncate
 from tests.formats.fuzz_stores import attempt_rlds, write_rlds_bases
 from tests.formats.test_zarr_buffer import assert_reads, opened
-from tests.memory import mixture, source
 from tests.rlds_files import (
     TEXT,
     declaration,
@@ -269,42 +267,6 @@ def test_real_episodes_equal_decoding_with_protobuf_and_pil(real_data: Path) -> 
         for row, frame in zip(rows, read, strict=True):
             blob = records[row // 10][f"steps/observation/image_{camera}"].BytesList.value[row % 10]
             np.testing.assert_array_equal(frame, np.asarray(Image.open(io.BytesIO(blob))).transpose(2, 0, 1))
-
-
-def test_the_same_episodes_as_zarr_lerobot_and_rlds_give_equal_samples(real_data: Path, tmp_path: Path) -> None:
-    pusht = opened(real_data / "pusht_zarr" / "pusht_cchi_v7_replay.zarr", fps=10)
-    lengths, keys = pusht.episodes.lengths[:2].tolist(), ["action", "observation.state", "observation.images.img"]
-    rows = np.arange(sum(lengths))
-    columns = {key: pusht.column(key)[rows] for key in keys[:2]}
-    frames = pusht.read_frames(keys[2], rows)
-    with DatasetWriter(tmp_path / "lerobot", fps=10, features={key: pusht.features[key] for key in keys[:2]} | {
-        keys[2]: type(pusht.features[keys[2]])("camera", "uint8", (3, 96, 96), storage="image")
-    }) as writer:  # fmt: skip
-        for start, end in ((0, lengths[0]), (lengths[0], len(rows))):
-            writer.add_episode(
-                {k: v[start:end] for k, v in columns.items()} | {keys[2]: frames[start:end]}, pusht.tasks[0]
-            )
-    steps = {
-        "action": tensor("float32", 2),
-        "observation": group(state=tensor("float32", 5), img=image(96, 96, 3)),
-        "language_instruction": TEXT,
-    }
-    named = {"action": columns["action"], "observation/state": columns["observation.state"]}
-    records = episode_records(named, {"observation/img": frames}, list(pusht.tasks) * len(rows), lengths)
-    write_shards(tmp_path / "rlds", declaration(steps), {"train": [records]})
-    unused = {"observation.keypoint": None, "observation.n_contacts": None}
-    made = [
-        mixture(source(pusht, episodes=[0, 1], feature_map=unused), horizons={"action": range(8)}),
-        mixture(source(opened(tmp_path / "lerobot")), horizons={"action": range(8)}),
-        mixture(source(opened(tmp_path / "rlds")), horizons={"action": range(8)}),
-    ]
-    assert [len(one) for one in made] == [len(rows)] * 3
-    wanted = [0, 5, lengths[0] - 1, lengths[0], len(rows) - 1]
-    expected, *others = [one.__getitems__(wanted) for one in made]
-    for other in others:
-        assert set(other) == set(expected)
-        for key, value in expected.items():
-            assert np.array_equal(np.asarray(other[key]), np.asarray(value)), key
 
 
 def test_damage_of_any_kind_is_read_or_refused(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from robomix.errors import ConfigError, FormatError
-from robomix.formats.lerobot.publish import exchange, exchange_by_renames
 from robomix.formats.lerobot.writer import DatasetWriter
+from robomix.formats.publish import exchange, exchange_by_renames
 from robomix.video.encode import encode_video
 from tests.damage import truncate
 from tests.formats.writing import FEATURES, add_episodes, episode, windows, write

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -60,8 +61,17 @@ class Dataset(ABC):
     """Task texts; `task_indices` points into it."""
     subsets: Mapping[str, np.ndarray] = MappingProxyType({})
     """Named selections of episodes that the dataset brings along: name to (n,) int64 of episode ids."""
+    env_args: Mapping[str, Any] | None = None
+    """The simulator it was recorded in, as robomimic writes it (`env_name`, `type`, `env_kwargs`); None: not said."""
+    unusable: Mapping[int, str] = MappingProxyType({})
+    """Episodes, by id, whose numbers are not what they should be, and why: whoever chooses one is refused."""
     fingerprint: str
     """Hex digest of the content (columns, lengths, tasks, sizes of media files): equal on every machine."""
+
+    @property
+    def recorded_fps(self) -> Fraction:
+        """Frames per second of the recording, of which this may be a view at another rate."""
+        return self.fps
 
     @property
     def num_frames(self) -> int:

@@ -2,7 +2,8 @@
 
 A format fills an entry with the arrays `column <key>` (N, *shape), `tasks` (N,), `ids` (E,) and `starts` (E + 1,), and
 with the metadata that `CachedDataset` reads; how its camera frames are read is its own. `meta["fps"]` is (numerator,
-denominator), or null where the files do not say; `meta["subsets"]` (optional) maps a name to episode ids.
+denominator), or null where the files do not say. Optional: `meta["subsets"]` maps a name to episode ids,
+`meta["env_args"]` is what the files say of the simulator.
 """
 
 import threading
@@ -37,6 +38,7 @@ class CachedDataset(Dataset):
         self.format: str = meta["format"]
         self.fps = settled_rate(Fraction(*meta["fps"]) if meta["fps"] else None, fps, path)
         self.robot_type: str | None = meta["robot_type"]
+        self.env_args = meta.get("env_args")
         self.features = {key: _feature(spec) for key, spec in meta["features"].items()}
         self.episodes = Episodes(entry.array("ids"), entry.array("starts"))
         self.tasks = tuple(meta["tasks"])

@@ -115,7 +115,7 @@ class Surveyor:
                     raise
                 self.found.left_out.setdefault(key, str(error).rstrip("."))
                 continue
-            if isinstance(feature, str) or key in _RESERVED or key.endswith("_is_pad"):
+            if isinstance(feature, str) or is_reserved(key):
                 why = feature if isinstance(feature, str) else "robomix fills a feature of this name itself"
                 self.found.left_out.setdefault(key, f"{episode.name}/{name}: {why}")
                 continue
@@ -152,6 +152,11 @@ class Surveyor:
                 raise FormatError(f"{episode.name}: {found.names[key]!r} does not fit the other episodes: {why}.")
             found.left_out.setdefault(key, why)
             del found.features[key]
+
+
+def is_reserved(key: str) -> bool:
+    """Whether robomix fills a feature of that name itself."""
+    return key in _RESERVED or key.endswith("_is_pad")
 
 
 def fill_columns(cache: Builder, survey: Survey, episodes: Sequence[EpisodeGroup], meta: Mapping[str, Any]) -> None:
@@ -197,7 +202,11 @@ def read_rows(array: h5py.Dataset, out: np.ndarray, path: Path) -> None:
 def described(array: h5py.Dataset, name: str, episode: EpisodeGroup) -> Feature | str:
     """A `Describe`: arrays (T, height, width, 3) of uint8 are cameras, others numbers if they are not too many."""
     array = checked_array(array, episode.path)
-    shape, kind = tuple(map(int, array.shape[1:])), array.dtype.newbyteorder("=")
+    return frame_feature(tuple(map(int, array.shape[1:])), array.dtype.newbyteorder("="))
+
+
+def frame_feature(shape: tuple[int, ...], kind: np.dtype) -> Feature | str:
+    """What rows of that shape and type are: pictures, or numbers; in words why they are neither."""
     entries = math.prod(shape)
     if len(shape) == 3 and shape[2] == 3 and kind == np.uint8 and entries:
         return Feature("camera", "uint8", (3, *shape[:2]), storage="array")

@@ -39,6 +39,7 @@ class FetchRobot(MujocoRobot):
         "target_x", "target_y", "target_z",
     )  # fmt: skip
     action_names = ("gripper_dx", "gripper_dy", "gripper_dz", "fingers")
+    action_limits = (-1.0, 1.0)
     all_cameras = ("external_camera_0",)
 
     def __init__(self, cameras: Sequence[str] = (), size: int = 96) -> None:

@@ -27,6 +27,7 @@ class PushTRobot(SimulatedRobot):
     state_names = ("x", "y")
     environment_names = tuple(f"corner{i}_{axis}" for i in range(8) for axis in "xy")
     action_names = ("x", "y")
+    action_limits = (0.0, 512.0)
     all_cameras = ("top",)
 
     def __init__(self, cameras: Sequence[str] = (), size: int = 96) -> None:
@@ -51,7 +52,7 @@ class PushTRobot(SimulatedRobot):
         self._observation, _ = self._simulator.reset(seed=seed)
 
     def _step(self, action: np.ndarray) -> bool:
-        self._observation, _, _, _, outcome = self._simulator.step(action.clip(0, 512))
+        self._observation, _, _, _, outcome = self._simulator.step(action.clip(*self.action_limits))
         return bool(outcome["is_success"])
 
     def _state(self) -> np.ndarray:

@@ -104,13 +104,29 @@ def importing_without_gl() -> Iterator[None]:
     MuJoCo and dm_control pick a library from `MUJOCO_GL` at their first import, and fail there where it is missing.
     Robots step without one, and renderers here name theirs explicitly.
     """
+    with _mujoco_gl("disabled"):
+        yield
+
+
+@contextmanager
+def with_working_gl() -> Iterator[None]:
+    """Have `MUJOCO_GL` name what draws on this machine, for packages that choose their library by it.
+
+    It is `disabled` where nothing does. Raises ConfigError where it insists on a library that does not work.
+    """
+    with _mujoco_gl(gl_backend() or "disabled"):
+        yield
+
+
+@contextmanager
+def _mujoco_gl(value: str) -> Iterator[None]:
     before = os.environ.get("MUJOCO_GL")
-    os.environ["MUJOCO_GL"] = "disabled"
+    os.environ["MUJOCO_GL"] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["MUJOCO_GL"]
+            os.environ.pop("MUJOCO_GL", None)
         else:
             os.environ["MUJOCO_GL"] = before
 

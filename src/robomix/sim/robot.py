@@ -39,18 +39,25 @@ class SimulatedRobot(ABC):
     state_names: ClassVar[tuple[str, ...]]
     environment_names: ClassVar[tuple[str, ...]]
     action_names: ClassVar[tuple[str, ...]]
+    action_limits: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    """Lowest and highest value of every entry of an action that the controller takes; it cuts off what is beyond."""
     all_cameras: ClassVar[tuple[str, ...]]
     """Cameras the simulator has; the first is the one to watch."""
 
     def __init__(self, cameras: Sequence[str] = (), size: int = 96) -> None:
         """`cameras` of `all_cameras` appear in observations as pictures of `size` by `size` pixels."""
-        for camera in cameras:
-            if camera not in self.all_cameras:
-                known = ", ".join(self.all_cameras)
-                hint = did_you_mean(camera, self.all_cameras)
-                raise ConfigError(f"robot {self.name!r} has no camera {camera!r}; it has {known}.{hint}")
+        self.check_cameras(cameras)
         self.cameras = tuple(cameras)
         self.size = size
+
+    @classmethod
+    def check_cameras(cls, cameras: Sequence[str]) -> None:
+        """Raise ConfigError for a camera the simulator does not have."""
+        for camera in cameras:
+            if camera not in cls.all_cameras:
+                known = ", ".join(cls.all_cameras)
+                hint = did_you_mean(camera, cls.all_cameras)
+                raise ConfigError(f"robot {cls.name!r} has no camera {camera!r}; it has {known}.{hint}")
 
     @property
     def features(self) -> dict[str, Feature]:

@@ -22,6 +22,14 @@ def open_robot(name: str, cameras: Sequence[str] = (), size: int = 96) -> Simula
     Use it in a `with` block or call its `close`. Raises ConfigError for an unknown robot or camera, and where the
     simulator is not installed.
     """
+    return robot_class(name)(cameras, size)
+
+
+def robot_class(name: str) -> type[SimulatedRobot]:
+    """The class of the robot called `name`: what it sees and takes, without opening its simulator.
+
+    Raises ConfigError for an unknown robot, and where the simulator is not installed.
+    """
     if name not in ROBOTS:
         raise ConfigError(f"unknown robot {name!r}; robots are {', '.join(ROBOTS)}.{did_you_mean(name, ROBOTS)}")
     module_name, class_name = ROBOTS[name].split(":")
@@ -34,5 +42,5 @@ def open_robot(name: str, cameras: Sequence[str] = (), size: int = 96) -> Simula
             f"robot {name!r} needs the package {package!r}, which is not installed. "
             "Install the simulators with: pip install 'robomix[sim]'"
         ) from missing
-    robot: SimulatedRobot = getattr(module, class_name)(cameras, size)
-    return robot
+    found: type[SimulatedRobot] = getattr(module, class_name)
+    return found

@@ -30,6 +30,7 @@ class SawyerRobot(MujocoRobot):
         "puck_x", "puck_y", "puck_z", "puck_qx", "puck_qy", "puck_qz", "puck_qw", "goal_x", "goal_y", "goal_z",
     )  # fmt: skip
     action_names = ("hand_dx", "hand_dy", "hand_dz", "gripper_effort")
+    action_limits = (-1.0, 1.0)
     all_cameras = ("corner2", "topview", "behindGripper", "gripperPOV")
 
     def __init__(self, cameras: Sequence[str] = (), size: int = 96) -> None:
@@ -46,7 +47,7 @@ class SawyerRobot(MujocoRobot):
             with warnings.catch_warnings():  # it warns whenever it asks for more than the limit below
                 warnings.simplefilter("ignore")
                 action = policy.get_action(self._observation)
-            yield np.clip(action, -1, 1).astype(np.float32)
+            yield np.clip(action, *self.action_limits).astype(np.float32)
 
     def _reset(self, seed: int) -> None:
         self._simulator.seed(seed)
@@ -56,7 +57,7 @@ class SawyerRobot(MujocoRobot):
         mujoco.mj_camlight(self.model, self.data)
 
     def _step(self, action: np.ndarray) -> bool:
-        self._observation, _, _, _, outcome = self._simulator.step(np.clip(action, -1, 1))
+        self._observation, _, _, _, outcome = self._simulator.step(np.clip(action, *self.action_limits))
         return bool(outcome["success"])
 
     def _state(self) -> np.ndarray:

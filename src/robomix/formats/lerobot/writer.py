@@ -13,29 +13,31 @@ was read back: a crash, an error or Ctrl-C leaves nothing half-written there.
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from robomix.errors import ConfigError
 from robomix.features import BOOKKEEPING, Feature
+from robomix.formats.episode_writer import EpisodeWriter
 from robomix.formats.lerobot import write_meta
-from robomix.formats.lerobot.publish import check_target, staged_folder
-from robomix.formats.lerobot.write_input import EpisodeInput, check_episode, check_features, exact_fps
+from robomix.formats.lerobot.write_checks import check_storable, check_target, exact_fps
 from robomix.formats.lerobot.write_stats import PixelCounts, Stats, column_stats, sampled_frames
 from robomix.formats.lerobot.write_tables import DATA_PATH, EPISODES_PATH, RollingParquet, episode_table, read_column
 from robomix.formats.lerobot.write_verify import verify_rows, verify_video
 from robomix.formats.lerobot.write_videos import VideoTrack, png_bytes
-from robomix.video.encode import check_picture_size, find_encoder
+from robomix.formats.publish import staged_folder
+from robomix.formats.write_input import EpisodeInput
+from robomix.video.encode import find_encoder
 
 _MB = 1024 * 1024
 _EPISODES_PER_ROW_GROUP = 100
 
 
-class DatasetWriter:
+class DatasetWriter(EpisodeWriter):
     """A LeRobot v3.0 dataset being written to the folder `path`; use it in a `with` block.
 
     `features` gives the columns in their order: numeric ones, and cameras of shape (3, H, W) whose `storage` is
@@ -56,53 +58,19 @@ class DatasetWriter:
         video_file_mb: float = 200,
         overwrite: bool = False,
     ) -> None:
-        self.path = Path(path).absolute()
+        super().__init__(path, features)
         self.fps = exact_fps(fps)
-        self.features = dict(features)
-        self.lengths: list[int] = []
-        """Frames of each episode so far."""
-        self.num_frames = 0
         self._encoder = find_encoder(codec)
-        check_features(self.features)
-        for key, feature in self.features.items():
-            if feature.storage == "video":
-                check_picture_size(feature.shape[1], feature.shape[2], self._encoder, f"Camera {key!r}")
+        check_storable(self.features, self._encoder)
         if min(data_file_mb, video_file_mb) <= 0:
             raise ConfigError(f"File size limits are {data_file_mb} and {video_file_mb} MB: expected them above 0.")
-        check_target(self.path, overwrite)
-        self._robot_type, self._overwrite = robot_type, overwrite
+        self._check_target = partial(check_target, overwrite=overwrite)
+        self._check_target(self.path)
+        self._robot_type = robot_type
         self._data_file_mb, self._video_file_mb = data_file_mb, video_file_mb
         self._tasks: dict[str, int] = {}
         self._pixels = {key: PixelCounts() for key, feature in self.features.items() if feature.is_camera}
         self._pending: list[dict[str, Any]] = []
-        self._stack: ExitStack | None = None
-        self._broken = False
-
-    def __enter__(self) -> Self:
-        self._stack = ExitStack()
-        self._root = self._stack.enter_context(staged_folder(self.path, overwrite=self._overwrite))
-        self._data = RollingParquet(self._root, DATA_PATH, int(self._data_file_mb * _MB))
-        self._episodes = RollingParquet(self._root, EPISODES_PATH, int(self._data_file_mb * _MB))
-        limit = int(self._video_file_mb * _MB)
-        self._tracks = {
-            key: VideoTrack(self._root, key, feature, self.fps, self._encoder.name, limit)
-            for key, feature in self.features.items()
-            if feature.storage == "video"
-        }
-        for close in (self._data.close, self._episodes.close, *(track.discard for track in self._tracks.values())):
-            self._stack.callback(close)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._stack is not None
-        stack, self._stack = self._stack, None
-        if kind is not None:
-            stack.__exit__(kind, error, trace)
-            return
-        with stack:
-            self._finish()
 
     def add_episode(self, columns: Mapping[str, np.ndarray | Iterable[np.ndarray]], task: str | Sequence[str]) -> int:
         """Append an episode of T frames; the index it got.
@@ -114,13 +82,24 @@ class DatasetWriter:
         Raises ConfigError, naming key, frame, found and expected, for input that does not fit. If that happens before
         any camera stream was read, the writer can go on with the next episode.
         """
-        if self._stack is None:
-            raise ConfigError(f"The writer of {self.path} is not open: use it in a `with` block.")
-        if self._broken:
-            raise ConfigError(f"The writer of {self.path} failed inside an episode and cannot go on: start again.")
-        episode = len(self.lengths)
-        checked = check_episode(self.features, columns, task, episode)
-        self._broken = True  # until the whole episode is in: half of its frames may already be in the video
+        with self._episode(columns, task) as checked:
+            self._write(checked)
+        return len(self.lengths) - 1
+
+    def _begin(self, stack: ExitStack) -> None:
+        self._root = stack.enter_context(staged_folder(self.path, self._check_target))
+        self._data = RollingParquet(self._root, DATA_PATH, int(self._data_file_mb * _MB))
+        self._episodes = RollingParquet(self._root, EPISODES_PATH, int(self._data_file_mb * _MB))
+        limit = int(self._video_file_mb * _MB)
+        self._tracks = {
+            key: VideoTrack(self._root, key, feature, self.fps, self._encoder.name, limit)
+            for key, feature in self.features.items()
+            if feature.storage == "video"
+        }
+        for close in (self._data.close, self._episodes.close, *(track.discard for track in self._tracks.values())):
+            stack.callback(close)
+
+    def _write(self, checked: EpisodeInput) -> None:
         images, pixels = self._take_frames(checked)
         for text in checked.tasks:
             self._tasks.setdefault(text, len(self._tasks))
@@ -128,7 +107,7 @@ class DatasetWriter:
         place = self._data.place_for(checked.length)
         self._data.write(episode_table(self.features, checked.numeric, images, bookkeeping))
         row = {
-            "episode_index": episode,
+            "episode_index": len(self.lengths),
             "tasks": list(dict.fromkeys(checked.tasks)),
             "length": checked.length,
             **place.columns("data"),
@@ -138,10 +117,6 @@ class DatasetWriter:
         for track in self._tracks.values():
             row |= track.window()
         self._add_row(row, self._episode_stats(checked.numeric | bookkeeping, pixels))
-        self.lengths.append(checked.length)
-        self.num_frames += checked.length
-        self._broken = False
-        return episode
 
     def _take_frames(self, episode: EpisodeInput) -> tuple[dict[str, list[bytes]], dict[str, PixelCounts]]:
         """Read all cameras in step: videos grow, PNGs and pixel counts are returned."""
@@ -192,10 +167,6 @@ class DatasetWriter:
 
     def _finish(self) -> None:
         """Close and check all files, and write the metadata; info.json, by which a reader knows a dataset, last."""
-        if self._broken or not self.lengths:
-            raise ConfigError(
-                f"{self.path} is not written: " + ("an episode failed." if self._broken else "it got no episodes.")
-            )
         if self._pending:
             self._write_rows()
         self._data.close()

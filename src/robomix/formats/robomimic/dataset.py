@@ -2,20 +2,13 @@
 
 The layout is that of robomimic's documentation, `docs/datasets/overview.md`: arrays `actions`, `rewards`, `dones`,
 `states` and the group `obs` in each demonstration, attributes `num_samples` there, `total` and `env_args` (JSON) on
-`data`, and lists of demonstrations in `mask`. Keys are named as LeRobot's policies expect them:
-
-    actions                     action
-    obs/robot0_eef_pos          observation.robot0_eef_pos      (nested groups are joined with ".")
-    obs/agentview_image         observation.images.agentview    ((height, width, 3) of uint8)
-    rewards, dones              next.reward, next.done
-    states, actions_abs, ...    as they are
-
+`data`, and lists of demonstrations in `mask`. What its arrays are called here is in `names`.
 `next_obs` is not read: it is `obs` one frame later.
 """
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from robomix.errors import FormatError
 from robomix.files import Listing
@@ -23,25 +16,15 @@ from robomix.formats.cached import CachedDataset, Camera
 from robomix.formats.columns import Builder, build, entry_folder, lookup
 from robomix.formats.hdf5 import SIGNATURE
 from robomix.formats.hdf5_cameras import Hdf5Camera
-from robomix.formats.hdf5_episodes import Surveyor, described, fill_columns
+from robomix.formats.hdf5_episodes import fill_columns
 from robomix.formats.hdf5_handles import handles
 from robomix.formats.rate import as_rate
-from robomix.formats.robomimic.layout import (
-    check_samples,
-    check_total,
-    data_group,
-    demonstrations,
-    read_env_args,
-    robot_of,
-    subsets_of,
-    task_of,
-)
+from robomix.formats.robomimic.content import read_content
+from robomix.formats.robomimic.layout import robot_of, task_of
 
 READER = "robomimic-1"
 """Version of what is put into the cache; a new one makes every file be read again."""
 _SUFFIXES = (".hdf5", ".h5", ".hdf")
-_NAMES = {"actions": "action", "rewards": "next.reward", "dones": "next.done"}
-_KNOWN = ("actions", "rewards", "dones", "states", "action_dict")
 
 
 def is_robomimic(path: Path) -> bool:
@@ -71,11 +54,6 @@ class RobomimicDataset(CachedDataset):
         folder = entry_folder(file, listing.key(READER))
         return cls(path, lookup(folder) or build(folder, partial(_fill_cache, file)), fps)
 
-    @property
-    def env_args(self) -> dict[str, Any] | None:
-        """What robomimic makes the simulator of: `env_name`, `type`, `env_kwargs`. None where the file has none."""
-        return self._entry.meta["env_args"]
-
     def camera(self, key: str) -> Camera:
         file, name = _file(self.path), self._entry.meta["names"][key]
         ids = self.episodes.ids
@@ -94,39 +72,17 @@ def _file(path: Path) -> Path:
 
 
 def _fill_cache(path: Path, cache: Builder) -> None:
-    with handles.lend(path) as handle:
-        data = data_group(handle.file, path)
-        left_out: list[str] = []
-        demos = demonstrations(data, path, left_out)
-        env_args = read_env_args(data, path, left_out)
-        subsets = subsets_of(handle.file, path, left_out)
-        surveyor = Surveyor(
-            _key, described, required=["actions"], strict=lambda name: name.split("/")[0] in ("obs", *_KNOWN)
-        )
-        for demo in demos:
-            surveyor.add(demo)
-            check_samples(data, demo, surveyor.found.lengths[-1])
-        check_total(data, path, sum(surveyor.found.lengths))
-        kwargs = env_args.get("env_kwargs") if env_args else None
-        rate = kwargs.get("control_freq") if isinstance(kwargs, dict) else None
-        fps = None if rate is None else as_rate(rate, f"{path}: control_freq in env_args")
-        fill_columns(cache, surveyor.found, demos, {
-            "format": "robomimic HDF5",
-            "fps": fps and [fps.numerator, fps.denominator],
-            "robot_type": robot_of(kwargs),
-            "tasks": [task_of(env_args, path)],
-            "subsets": subsets,
-            "env_args": env_args,
-        })  # fmt: skip
-        cache.meta["warnings"] += left_out
+    content = read_content(path)
+    kwargs = content.env_args.get("env_kwargs") if content.env_args else None
+    rate = kwargs.get("control_freq") if isinstance(kwargs, dict) else None
+    fps = None if rate is None else as_rate(rate, f"{path}: control_freq in env_args")
+    fill_columns(cache, content.survey, content.demonstrations, {
+        "format": "robomimic HDF5",
+        "fps": fps and [fps.numerator, fps.denominator],
+        "robot_type": robot_of(kwargs),
+        "tasks": [task_of(content.env_args, path)],
+        "subsets": content.subsets,
+        "env_args": content.env_args,
+    })  # fmt: skip
+    cache.meta["warnings"] += content.left_out
     handles.close()  # who only wants numbers holds no file open
-
-
-def _key(name: str, pictures: bool) -> str | None:
-    top, _, rest = name.partition("/")
-    if top == "next_obs":
-        return None
-    if top != "obs":
-        return _NAMES.get(name, name.replace("/", "."))
-    rest = rest.replace("/", ".")
-    return f"observation.images.{rest.removesuffix('_image') or rest}" if pictures else f"observation.{rest}"

@@ -1,15 +1,15 @@
-"""Building a folder aside and putting it in its place in one step, so that no reader ever sees half a dataset.
+"""Building a dataset aside and putting it in its place in one step, so that no reader ever sees half of it.
 
-The folder grows under a hidden name next to its target, on the same disk. Only when it is complete, and flushed to
-the disk, is it renamed. An error or Ctrl-C removes the hidden folder; a killed process leaves it behind, but nothing
-under the target's name.
+The folder or file grows under a hidden name next to its target, on the same disk. Only when it is complete, and flushed
+to the disk, is it renamed. An error or Ctrl-C removes what lies under the hidden name; a killed process leaves it
+behind, but nothing under the target's name.
 """
 
 import ctypes
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,36 +17,24 @@ from robomix.errors import ConfigError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
-
-def check_target(target: Path, overwrite: bool) -> None:
-    """Raise ConfigError if a dataset may not be written to `target`."""
-    if not os.path.lexists(target):
-        return
-    if not overwrite:
-        raise ConfigError(f"{target} exists already. Choose another folder, or ask to overwrite it.")
-    is_folder = target.is_dir() and not target.is_symlink()
-    if not is_folder or not ((target / "meta" / "info.json").is_file() or not any(target.iterdir())):
-        raise ConfigError(
-            f"{target} exists and is not a folder of a LeRobot dataset (meta/info.json), so it is not overwritten. "
-            "Remove it yourself, or choose another folder."
-        )
+Check = Callable[[Path], None]
+"""Raises ConfigError if nothing may be written to that target."""
 
 
 @contextmanager
-def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def staged_folder(target: Path, check: Check) -> Iterator[Path]:
     """A new hidden folder next to `target`, which becomes `target` when the block ends without an error.
 
-    Raises ConfigError at the start, and again before the last step, if `target` exists and `overwrite` is False, or if
-    what lies there is no LeRobot dataset. With `overwrite` the old folder is replaced only at the end.
+    `check` is asked at the start, and again before the last step; a folder that it lets pass is replaced then.
     """
     target = Path(target).absolute()
-    check_target(target, overwrite)
-    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
-    staging.mkdir(parents=True)
+    check(target)
+    staging = _hidden(target)
+    _make_folder(staging, target)
     try:
         yield staging
         _flush(staging)
-        check_target(target, overwrite)
+        check(target)
         if target.exists():
             exchange(staging, target)
         else:
@@ -55,6 +43,26 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         # After an exchange, what lies under the hidden name is the old dataset.
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def staged_file(target: Path, check: Check) -> Iterator[Path]:
+    """A hidden path next to `target`, for a new file which becomes `target` when the block ends without an error.
+
+    The block must have written and closed it by then. `check` as in `staged_folder`.
+    """
+    target = Path(target).absolute()
+    check(target)
+    _make_folder(target.parent, target)
+    staging = _hidden(target)
+    try:
+        yield staging
+        _flush_entry(staging)
+        check(target)
+        os.replace(staging, target)
+        _flush_entry(target.parent)
+    finally:
+        staging.unlink(missing_ok=True)
 
 
 def exchange(first: Path, second: Path) -> None:
@@ -71,6 +79,17 @@ def exchange_by_renames(first: Path, second: Path) -> None:
     os.rename(second, aside)
     os.rename(first, second)
     os.rename(aside, first)
+
+
+def _hidden(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _make_folder(folder: Path, target: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written: {error.strerror}. Choose another place.") from error
 
 
 def _flush(folder: Path) -> None:

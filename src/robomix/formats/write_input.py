@@ -1,9 +1,7 @@
-"""What may be given to the writer: checks of features and episodes that name the key, the episode and the remedy."""
+"""What may be given to a writer: checks of features and episodes that name the key, the episode and the remedy."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -30,22 +28,15 @@ class EpisodeInput:
     """The text of every frame."""
 
 
-def exact_fps(fps: Fraction | float) -> Fraction:
-    """`fps` as a fraction; floats such as 29.97 become the nearest one with a denominator up to 1001."""
-    if not (math.isfinite(fps) and fps > 0):
-        raise ConfigError(f"fps is {fps}: expected a number of frames per second above 0.")
-    return Fraction(fps) if isinstance(fps, (int, Fraction)) else Fraction(fps).limit_denominator(1001)
-
-
 def check_features(features: Mapping[str, Feature]) -> None:
-    """Raise ConfigError for a feature that LeRobot v3.0 cannot hold."""
+    """Raise ConfigError for a feature that no format can hold."""
     if not features:
         raise ConfigError("No features given: a dataset needs at least one numeric column or camera.")
     for key, feature in features.items():
         if not key or key in (".", "..") or any(character in key for character in "/\\\0"):
             raise ConfigError(f"Feature name {key!r}: it names columns and folders, so it must not hold '/' or '\\'.")
         if key in (*BOOKKEEPING, "task"):
-            raise ConfigError(f"Feature {key!r}: LeRobot datasets have this column already, the writer fills it in.")
+            raise ConfigError(f"Feature {key!r}: every dataset has this column, and robomix fills it in. Leave it out.")
         if feature.kind == "numeric":
             _check_numeric_feature(key, feature)
         elif feature.kind == "camera":
@@ -97,8 +88,6 @@ def _check_camera_feature(key: str, feature: Feature) -> None:
             f"Camera {key!r} has dtype {feature.dtype!r} and shape {feature.shape}: expected uint8 RGB of shape "
             "(3, height, width)."
         )
-    if feature.storage not in ("video", "image"):
-        raise ConfigError(f"Camera {key!r} has storage {feature.storage!r}: expected 'video' or 'image'.")
 
 
 def _length(

@@ -1,0 +1,58 @@
+"""A file that HDF5 writes to, and that is told whether it could.
+
+The HDF5 library does not survive a full disk: when it cannot write what it holds back until the file is closed, the
+process is killed by a memory fault. So the writing itself is done here. A failure is kept, and whatever follows is
+thrown away, until the one who writes asks with `check`.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from robomix.errors import RobomixError
+
+
+class Output(io.FileIO):
+    """A new file at `path`, for h5py to write to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "x+")
+        self.failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, or keep the reason why not."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while left and self.failure is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length of the file, or keep the reason why not."""
+        try:
+            return super().truncate(size) if self.failure is None else int(size or 0)
+        except OSError as error:
+            self.failure = error
+            return int(size or 0)
+
+    def check(self, target: Path) -> None:
+        """Raise RobomixError if something could not be written; `target` is what the file is going to be."""
+        if self.failure is not None:
+            raise RobomixError(
+                f"{target} cannot be written: {self.failure.strerror}. Nothing is left of it; make room, or choose "
+                "another place."
+            )
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[tuple[h5py.File, Output]]:
+    """A new HDF5 file at `path`, and what it is written to; both are closed when the block ends."""
+    with Output(path) as output, h5py.File(output, "w") as file:
+        yield file, output
