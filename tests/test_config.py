@@ -174,7 +174,16 @@ BLOCKS = [
         {"repo_id": "a", "image_transforms": {"max_num_transforms": 0}},
         "max_num_transforms: found 0, expected 1 or more",
     ),
-    ({"datasets": [{"root": "a", "name": "n"}, {"root": "b", "name": "n"}]}, "datasets[0].name (n): 'n' is taken"),
+    (
+        {"datasets": [{"root": "a", "name": "n"}, {"path": "b", "key": "n"}]},
+        "datasets[0].name (n): 'n' is another dataset's name (`name` or `key`) too.",
+    ),
+    ({"datasets": [{"root": "a", "path": "a"}]}, "datasets[0].path (a): is `root`, which is given too. Remove one."),
+    (
+        {"datasets": [{"root": "a", "eval": False, "env": {"type": "pusht"}}]},
+        "env (a): has no effect with `eval: false`",
+    ),
+    ({"datasets": [{"root": "a", "eval": "yes"}]}, "datasets[0].eval (a): found 'yes' (text), expected true or false"),
     ({"repo_id": "a", 3: 4}, "dataset.3: keys are text"),
 ]
 
@@ -187,6 +196,20 @@ def test_a_block_that_cannot_be_used_is_refused_by_key(block: Any, expected: str
 def test_lerobots_own_defaults_are_accepted() -> None:
     block = {"streaming": False, "eval_split": 0.0, "repo_type": "dataset", "return_uint8": True, "episodes": None}
     assert MixtureConfig.from_dict({"repo_id": "me/a"} | block).datasets[0].repo_id == "me/a"
+
+
+def test_sources_may_be_written_as_in_robomimics_lists() -> None:
+    block = {
+        "datasets": [{"path": "a.hdf5", "demo_limit": 5, "weight": 2, "eval": True, "lang": "brew", "key": "coffee"}]
+    }
+    expected = SourceConfig(root="a.hdf5", demo_limit=5, weight=2, eval=True, lang="brew", name="coffee")
+    assert MixtureConfig.from_dict(block).datasets == (expected,)
+
+
+def test_a_source_with_an_environment_is_evaluated_in_it() -> None:
+    config = MixtureConfig.from_dict({"datasets": [{"root": "a", "env": {"type": "pusht"}}]})
+    assert config.datasets[0].eval
+    assert MixtureConfig.from_dict(config.to_dict()) == config
 
 
 def test_the_file_is_named_in_the_error() -> None:
@@ -210,6 +233,11 @@ def test_a_missing_dataset_says_where_it_was_looked_for_and_how_to_get_it(
     folder = tmp_path / "me" / "a"
     assert f"source 'me/a': the folder {folder} does not exist." in str(caught.value)
     assert f"hf download --repo-type dataset me/a --revision v3.0 --local-dir {folder}" in str(caught.value)
+
+
+def test_a_missing_file_is_told_to_be_made_first(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"source 'fetch': the file .*a.hdf5 does not exist. .* make the file first"):
+        resolve_root(SourceConfig(root=str(tmp_path / "a.hdf5"), name="fetch"))
 
 
 @pytest.mark.parametrize("root", ["missing", "~nobody-here/x", "a\0b", "x" * 5000, "\udcff"])

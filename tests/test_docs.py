@@ -1,6 +1,7 @@
 """README and docs as a reader would use them: commands run, programs give what they say, mixture files parse."""
 
 import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -48,6 +49,10 @@ def test_commands_run(text: str, in_project: None, tmp_path: Path) -> None:
             assert words[1] in targets
             continue
         if words[0] == "source":
+            continue
+        if words[:2] == ["python", "-m"]:
+            assert words[2].startswith("examples.")
+            assert importlib.import_module(words[2]).main(words[3:]) == 0
             continue
         assert words[0] == "robomix"
         assert main([*words[1:], f"--output_dir={tmp_path / 'out'}"]) == 0

@@ -5,12 +5,10 @@
     python -m examples.three_robots --robots sawyer --cameras
 
 Scripted experts record demonstrations as LeRobot v3.0 datasets, `robomix train` trains one ACT policy on all of them,
-and that policy drives each robot through episodes no demonstration has seen.
+and `robomix eval` lets that policy drive each robot through episodes no demonstration has seen.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,10 +18,10 @@ from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 
+from examples.commands import robomix
 from robomix.errors import RobomixError
-from robomix.sim import Policy, Recording, RolloutResult, open_robot, record, rollout
+from robomix.sim import open_robot, record
 
 HERE = Path(__file__).parent
 CAMERA_PREFIX = "observation.images."
@@ -35,25 +33,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, started = Console(), time.perf_counter()
     folder = arguments.output or Path("outputs/three_robots") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     mixture = _mixture(arguments, folder)
-    sources = mixture["dataset"]["datasets"]
 
     console.rule("1. Demonstrations by scripted experts")
-    recordings = [_record(source, arguments.demonstrations, console) for source in sources]
+    for source in mixture["dataset"]["datasets"]:
+        _record(source, arguments.demonstrations, console)
 
     console.rule("2. One policy for all of them")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mix.yaml").write_text(yaml.safe_dump(mixture, sort_keys=False))
-    code = _train(folder, console)
-    if code:
+    if code := robomix(console, "train", f"--config_path={folder / 'mix.yaml'}"):
         return code
 
     console.rule("3. The policy drives each robot, in episodes it has not seen")
-    pretrained = folder / "train" / "checkpoints" / "last" / "pretrained_model"
-    results = [_evaluate(source, pretrained, len(sources), arguments, folder, console) for source in sources]
+    checkpoint = folder / "train" / "checkpoints" / "last"
+    how_many = [f"--episodes={arguments.rollouts}", f"--videos={arguments.videos}"]
+    device = [f"--device={mixture['policy']['device']}"]
+    if code := robomix(console, "eval", str(checkpoint), *how_many, *device, f"--output_dir={folder}"):
+        return code
 
     console.rule()
-    console.print(_summary(recordings, results))
-    console.print(f"checkpoint  {pretrained}\nvideos      {folder / 'videos'}", highlight=False, soft_wrap=True)
+    console.print(f"checkpoint  {checkpoint}\nvideos      {folder / 'videos'}", highlight=False, soft_wrap=True)
     console.print(f"{(time.perf_counter() - started) / 60:.1f} minutes", highlight=False)
     return 0
 
@@ -95,7 +94,7 @@ def _mixture(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return mixture
 
 
-def _record(source: Mapping[str, Any], episodes: int, console: Console) -> Recording:
+def _record(source: Mapping[str, Any], episodes: int, console: Console) -> None:
     started = time.perf_counter()
     with open_robot(source["name"], cameras=_cameras(source)) as robot:
         recording = record(robot, source["root"], episodes=episodes, overwrite=True)
@@ -106,76 +105,12 @@ def _record(source: Mapping[str, Any], episodes: int, console: Console) -> Recor
             highlight=False,
             soft_wrap=True,
         )
-    return recording
-
-
-def _train(folder: Path, console: Console) -> int:
-    command = ["-m", "robomix", "train", f"--config_path={folder / 'mix.yaml'}"]
-    console.print("python", *command, highlight=False, soft_wrap=True)
-    # Threads that wait for each other by spinning stand still where other processes want the same cores.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    return subprocess.run([sys.executable, *command], env=environment, check=False).returncode
-
-
-def _evaluate(
-    source: Mapping[str, Any],
-    pretrained: Path,
-    groups: int,
-    arguments: argparse.Namespace,
-    folder: Path,
-    console: Console,
-) -> RolloutResult:
-    """Rollouts of one robot with the policy folder that holds its statistics."""
-    import torch  # here, for these imports take seconds: not before they are needed
-
-    from robomix.training.evaluation import PolicyRunner
-
-    torch.set_num_threads(1)  # one observation at a time is too little to share
-    own_folder = pretrained / source["name"] if groups > 1 else pretrained
-    with open_robot(source["name"], cameras=_cameras(source)) as robot:
-        runner = PolicyRunner(own_folder, device=arguments.device or "cpu", n_action_steps=robot.action_steps)
-        policy = Renamed(runner, source.get("feature_map", {}))
-        videos = {"video_folder": folder / "videos", "videos": arguments.videos}
-        result = rollout(robot, policy, episodes=arguments.rollouts, **(videos if arguments.videos else {}))
-    console.print(str(result), highlight=False)
-    return result
-
-
-class Renamed:
-    """A policy that is shown a robot's observations under the names the mixture gave them."""
-
-    def __init__(self, policy: Policy, feature_map: Mapping[str, str | None]) -> None:
-        self._policy = policy
-        self._feature_map = feature_map
-        self.reset = policy.reset
-
-    def __call__(self, observation: Mapping[str, Any]) -> Any:
-        named = {self._feature_map.get(key, key): value for key, value in observation.items()}
-        return self._policy({key: value for key, value in named.items() if key is not None})
 
 
 def _cameras(source: Mapping[str, Any]) -> list[str]:
     """The robot's cameras the mixture uses."""
     keys = source.get("feature_map", {})
     return [key.removeprefix(CAMERA_PREFIX) for key in keys if key.startswith(CAMERA_PREFIX)]
-
-
-def _summary(recordings: Sequence[Recording], results: Sequence[RolloutResult]) -> Table:
-    table = Table(title="One policy", title_justify="left")
-    table.add_column("robot")
-    for header in ("demonstrations", "solved", "success", "mean steps"):
-        table.add_column(header, justify="right")
-    for recording, result in zip(recordings, results, strict=True):
-        solved = sum(result.successes)
-        steps = sum(steps for steps, success in zip(result.steps, result.successes, strict=True) if success)
-        table.add_row(
-            result.robot,
-            str(recording.episodes),
-            f"{solved}/{len(result.successes)}",
-            f"{result.success_rate:.0%}",
-            f"{steps / solved:.0f}" if solved else "-",
-        )
-    return table
 
 
 if __name__ == "__main__":

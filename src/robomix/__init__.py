@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from robomix.formats import open_dataset
     from robomix.mixture.dataset import Batch, Mixture, Request, collate
     from robomix.mixture.factory import make_dataset, make_mixture
+    from robomix.mixture.live import LiveSource
     from robomix.mixture.loader import make_loader
     from robomix.mixture.resolve import streams
     from robomix.mixture.schedule import Schedule, Stream
     from robomix.mixture.transforms import DatasetTransformStep, register_dataset_transform
     from robomix.statistics.compute import mixture_stats
-    from robomix.training.evaluation import PolicyRunner
+    from robomix.training.runner import PolicyRunner
 
 _HOME = {
     "robomix.config": ("MixtureConfig", "SourceConfig", "TransformConfig"),
@@ -24,12 +25,13 @@ _HOME = {
     "robomix.formats": ("open_dataset",),
     "robomix.mixture.dataset": ("Batch", "Mixture", "Request", "collate"),
     "robomix.mixture.factory": ("make_dataset", "make_mixture"),
+    "robomix.mixture.live": ("LiveSource",),
     "robomix.mixture.loader": ("make_loader",),
     "robomix.mixture.resolve": ("streams",),
     "robomix.mixture.schedule": ("Schedule", "Stream"),
     "robomix.mixture.transforms": ("DatasetTransformStep", "register_dataset_transform"),
     "robomix.statistics.compute": ("mixture_stats",),
-    "robomix.training.evaluation": ("PolicyRunner",),
+    "robomix.training.runner": ("PolicyRunner",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -40,6 +42,7 @@ __all__ = [
     "DatasetTransformStep",
     "Feature",
     "FormatError",
+    "LiveSource",
     "Mixture",
     "MixtureConfig",
     "PolicyRunner",

@@ -6,7 +6,7 @@ are its long form; `mixture_block` has the short one, `mixture_rules` what the v
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,33 @@ class TransformConfig:
     """Name of the transform: built in, registered, or `your.module:its_name`, which imports the module first."""
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     """What the step is built with, such as {target_dim: 12}."""
+
+
+@dataclass(frozen=True)
+class IdleConfig:
+    """Which frames are idle: those of a stretch in which no entry of a feature moves."""
+
+    key: str
+    """A feature of the dataset, by its own name, such as action."""
+    below: float
+    """An entry moves where it changes by more than this from one frame to the next."""
+    longer_than: int
+    """Stretches of up to so many frames are no idling; at the mixture's rate."""
+
+
+@dataclass(frozen=True)
+class SuccessConfig:
+    """Which episodes are a success, by a number or flag that the dataset records."""
+
+    key: str
+    """A feature of the dataset, by its own name, such as next.success."""
+    at: Literal["last", "any"] = "last"
+    """Where it counts: in the episode's last frame, or in any."""
+    at_least: float = 0.5
+    """What it must reach; a flag is 0 or 1."""
+
+
+_FILTERS = {"idle": IdleConfig, "success": SuccessConfig}
 
 
 @dataclass(frozen=True)
@@ -65,6 +92,16 @@ class SourceConfig:
     """Sources of one named group share normalization statistics, whatever `normalize_by` says of the others."""
     name: str | None = None
     """How tables and logs call it; default: repo_id, else the folder's name, with #2 at its second listing."""
+    eval: bool = False
+    """Roll the policy out in this dataset's environment, during and after training."""
+    env: Mapping[str, Any] | None = None
+    """That environment by LeRobot's settings, as {type: pusht}; default: what the dataset names. Turns `eval` on."""
+    resample: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """How features are brought to `rate` where their content does not tell, such as {action: {nearest: [gripper]}}."""
+    idle: IdleConfig | None = None
+    """Frames in which nothing moves start no sample, such as {key: action, below: 0.001, longer_than: 10}."""
+    success: SuccessConfig | None = None
+    """Only episodes that succeed are used, such as {key: next.success, at: last, at_least: 0.5}."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +120,8 @@ class MixtureConfig:
     """mixed: every batch holds all sources in their shares; per_source: every batch comes from one source."""
     normalize_by: Literal["global", "source", "embodiment"] = "global"
     """Which sources share normalization statistics: all, each its own, or those of one robot type."""
+    rate: float | Literal["native"] = "native"
+    """Frames per second that every source is resampled to; native leaves each at its own."""
     use_imagenet_stats: bool = True
     """Cameras are normalized with ImageNet's mean and std; false measures them on a sample of frames."""
     image_transforms: Mapping[str, Any] = field(default_factory=lambda: {"enable": False})
@@ -125,7 +164,10 @@ def resolve_root(source: SourceConfig) -> Path:
     folder = _expanded(source.root) if source.root is not None else _lerobot_home() / str(source.repo_id)
     if os.path.exists(folder):
         return folder
-    advice = "Correct `root`."
+    kind, advice = "folder", "Correct `root`."
+    if source.repo_id is None and folder.suffix in (".hdf5", ".h5"):
+        kind = "file"
+        advice = "Correct `root`; or make the file first, where the mixture file says with which command."
     if source.repo_id is not None:
         revision = f" --revision {source.revision}" if source.revision else ""
         download = f"hf download --repo-type dataset {source.repo_id}{revision} --local-dir {folder}"
@@ -133,20 +175,23 @@ def resolve_root(source: SourceConfig) -> Path:
         if source.root is None:
             advice = f"Give its folder as `root`, or get it: {advice}"
     name = source.name or source.repo_id or source.root
-    raise ConfigError(f"source {name!r}: the folder {folder.absolute()} does not exist. {advice}")
+    raise ConfigError(f"source {name!r}: the {kind} {folder.absolute()} does not exist. {advice}")
 
 
 def _source(entry: Mapping[str, Any]) -> SourceConfig:
-    entry = mixture_block.without_nulls(entry)
     transforms = tuple(TransformConfig(**step) for step in entry.get("transforms", ()))
     episodes = None if entry.get("episodes") is None else tuple(entry["episodes"])
-    return SourceConfig(**dict(entry) | {"transforms": transforms, "episodes": episodes})
+    filters = {name: cls(**entry[name]) for name, cls in _FILTERS.items() if entry.get(name) is not None}
+    return SourceConfig(**dict(entry) | filters | {"transforms": transforms, "episodes": episodes})
 
 
 def _plain_source(source: SourceConfig) -> dict[str, Any]:
     entry = {f.name: getattr(source, f.name) for f in fields(source)}
     entry["episodes"] = None if source.episodes is None else list(source.episodes)
     entry["transforms"] = [{"type": step.type, "kwargs": dict(step.kwargs)} for step in source.transforms]
+    entry["env"] = None if source.env is None else dict(source.env)
+    entry |= {name: asdict(entry[name]) for name in _FILTERS if entry[name] is not None}
+    entry["resample"] = {key: dict(rule) for key, rule in source.resample.items()}
     return entry | {"feature_map": dict(source.feature_map)}
 
 

@@ -20,6 +20,9 @@ SHORT: Mapping[str, Any] = {
 }
 """Keys of the short form and their types."""
 
+ROBOMIMIC: Mapping[str, str] = {"path": "root", "key": "name"}
+"""What robomimic's lists of datasets call keys of a source. Its other keys have the same names here."""
+
 Fields = Mapping[str, Any]
 """Names and types of the fields of a dataclass."""
 
@@ -28,7 +31,7 @@ def expand(data: Mapping[str, Any]) -> dict[str, Any]:
     """The block in its long form. Its types must be right."""
     block = {name: value for name, value in data.items() if name not in SHORT}
     if "datasets" in data:
-        return block
+        return block | {"datasets": [in_own_words(entry) for entry in data["datasets"]]}
     many = isinstance(data.get("repo_id"), list | tuple)
     shared = {name: data[name] for name in ("episodes", "revision") if data.get(name) is not None}
     sources = [shared | {"repo_id": repo_id} for repo_id in (data["repo_id"] if many else [data.get("repo_id")])]
@@ -64,18 +67,23 @@ def labels(data: Any) -> Callable[[KeyPath], str]:
 
     def label(key: KeyPath) -> str:
         match key:
-            case ("dataset", "datasets", int(i), *_):
-                entry = data["datasets"][i]
-                known = [entry.get(name) for name in ("name", "repo_id", "root")] if isinstance(entry, Mapping) else []
+            case ("dataset", "datasets", int(i), *_) if isinstance(data["datasets"][i], Mapping):
+                entry = in_own_words(data["datasets"][i])
+                known = [entry.get(name) for name in ("name", "repo_id", "root")]
                 return next((str(value) for value in known if isinstance(value, str)), "")
         return ""
 
     return label
 
 
-def without_nulls(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Existing files write `transforms: null` and `feature_map: null` for none."""
-    return {k: v for k, v in entry.items() if v is not None or k not in ("transforms", "feature_map")}
+def in_own_words(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of `datasets` by this house's keys, an `env` as a wish to evaluate in it.
+
+    Existing files write `transforms: null` and `feature_map: null` for none.
+    """
+    named = {ROBOMIMIC.get(name, name): value for name, value in entry.items()}
+    given = {k: v for k, v in named.items() if v is not None or k not in ("transforms", "feature_map")}
+    return {"eval": True} | given if given.get("env") is not None else given
 
 
 def _short_problems(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
@@ -109,7 +117,9 @@ def _source_problems(sources: Any, known: Fields, key: KeyPath, misplaced: Calla
         if not isinstance(entry, Mapping):
             problems.append(wrong((*key, i), entry, "a mapping with `repo_id` or `root`"))
             continue
-        entry = without_nulls(entry)
+        twice = [(name, own) for name, own in ROBOMIMIC.items() if name in entry and own in entry]
+        problems += [Problem((*key, i, name), f"is `{own}`, which is given too. Remove one.") for name, own in twice]
+        entry = in_own_words(entry)
         found = unknown_keys(entry, known, (*key, i), misplaced)
         for name, hint in known.items():
             if name in entry:

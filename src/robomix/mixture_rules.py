@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robomix import frame_rules
 from robomix.features import BOOKKEEPING
 from robomix.problems import KeyPath, Problem, show, wrong
 
@@ -111,6 +112,11 @@ def source(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
         problems.append(wrong((*key, "weight"), block["weight"], expected, "0 leaves the dataset out of the draws."))
     for i, step in enumerate(block.get("transforms", ())):
         problems += text(step["type"], (*key, "transforms", i, "type"))
+    if block.get("env") is not None and block.get("eval") is False:
+        problems.append(Problem((*key, "env"), "has no effect with `eval: false`. Remove one of them."))
+    problems += frame_rules.resample(block.get("resample", {}), (*key, "resample"))
+    if block.get("idle") is not None:
+        problems += frame_rules.idle(block["idle"], (*key, "idle"))
     if block.get("repo_id") is None and block.get("root") is None:
         problems.append(Problem(key, "has neither `repo_id` nor `root`. Give the Hub id, the folder, or both."))
     return problems
@@ -123,6 +129,7 @@ def mixture(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     if not 0 <= block.get("alpha", 0.0) <= MAX_ALPHA:
         fix = "0: weights are the shares; 1: weights times size."
         problems.append(wrong((*key, "alpha"), block["alpha"], f"a number from 0 to {MAX_ALPHA:g}", fix))
+    problems += frame_rules.rate(block.get("rate", "native"), (*key, "rate"))
     if not sources:
         problems.append(wrong((*key, "datasets"), list(sources), "at least one dataset"))
     elif not any(source.get("weight", 1.0) > 0 for source in sources):
@@ -132,7 +139,11 @@ def mixture(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     names = Counter(source["name"] for source in sources if source.get("name") is not None)
     for i, entry in enumerate(sources):
         if names[entry.get("name")] > 1:
-            problems.append(Problem((*key, "datasets", i, "name"), f"{entry['name']!r} is taken. Names are unique."))
+            problems.append(
+                Problem(
+                    (*key, "datasets", i, "name"), f"{entry['name']!r} is another dataset's name (`name` or `key`) too."
+                )
+            )
     return problems + _image_transforms(block.get("image_transforms", {}), (*key, "image_transforms"))
 
 

@@ -150,3 +150,10 @@ def test_a_damaged_cache_is_computed_again(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes()[:100])
     again = mixture_stats(made)["global"]["action"]
     np.testing.assert_array_equal(first["mean"], again["mean"])
+
+
+def test_a_source_that_is_never_drawn_counts_only_where_its_group_has_no_other() -> None:
+    ones, nines = (ArrayDataset({"action": np.full((4, 1), value, np.float32)}, [4]) for value in (1, 9))
+    made = mixture(source(ones, "drawn", weight=2.0), source(nines, "never", weight=0.0))
+    assert mixture_stats(made)["global"]["action"]["mean"] == [1.0]
+    assert mixture_stats(made, "source")["never"]["action"]["mean"] == [9.0]

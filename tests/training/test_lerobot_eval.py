@@ -115,6 +115,6 @@ def test_a_training_evaluates_in_its_environment_on_the_way(tmp_path: Path) -> N
     loading = ["--policy.pretrained_backbone_weights=null", "--num_workers=0", "--batch_size=4"]
     assert main(["train", *flags, *environment, *evaluation, *run, *loading]) == 0
     records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert records[-1]["eval"]["episodes"] == 1
-    assert 0 <= records[-1]["eval"]["success"] <= 1
+    assert records[-1]["eval"]["env"]["episodes"] == 1
+    assert 0 <= records[-1]["eval"]["env"]["success"] <= 1
     assert list((out / "eval").rglob("*.mp4"))

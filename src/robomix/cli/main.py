@@ -16,6 +16,7 @@ from robomix.errors import RobomixError, did_you_mean
 
 VERBS: dict[str, tuple[str, str]] = {
     "train": ("robomix.cli.train", "train a LeRobot policy on a mixture of datasets"),
+    "eval": ("robomix.cli.evaluate", "roll a trained policy out in the environments of its datasets"),
 }
 """Verb to the module whose `run(argv)` does it and returns the exit code, and its line in the help."""
 

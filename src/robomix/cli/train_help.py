@@ -18,6 +18,7 @@ usage: robomix train [--config_path=FILE] [--KEY=VALUE ...]
 Trains one LeRobot policy on a mixture of datasets, and writes LeRobot checkpoints.
 
   robomix train --config_path=mix.yaml --policy.type=act
+  robomix train --robomimic_config=exp.json
   robomix train --dataset.repo_id='["me/a", "me/b"]' --policy.type=diffusion --steps=20000
   robomix train --dataset.root=/data/so100_pick --policy.type=act --output_dir=outputs/pick
   robomix train --resume=true --output_dir=outputs/pick
@@ -25,6 +26,8 @@ Trains one LeRobot policy on a mixture of datasets, and writes LeRobot checkpoin
 
 --config_path is a YAML or JSON file that may hold any key below. Every key is a flag too, and flags win over the file:
 --dataset.alpha=1, --dataset.episodes='[0, 1]', --dataset.datasets.0.weight=2 (by position). A flag alone is true.
+--robomimic_config takes a JSON config of robomimic's in its place: its data, weights, observations and algorithm (bc).
+What has no effect is named; --policy.type=act trains another policy on the same data.
 
 THE MIXTURE FILE
 
@@ -48,7 +51,8 @@ TAIL = """\
 POLICY FLAGS
 
 robomix train --policy.type=act --help lists the flags of a policy: --policy.chunk_size, --policy.device and so on. The
-types are those of the installed LeRobot, among them act, diffusion, multi_task_dit, pi0, pi05, smolvla, vqbet, xvla."""
+types are bc (robomimic's behaviour cloning) and those of the installed LeRobot, among them act, diffusion,
+multi_task_dit, pi0, pi05, smolvla, vqbet, xvla."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,10 @@ Places = Mapping[int, np.ndarray]
 
 
 class Assembly:
-    """Makes batches of the parts of `sources`. What samples hold is described in docs/samples.md."""
+    """Makes batches of the parts of `sources`. What samples hold is described in docs/samples.md.
+
+    Of the windows `horizons`, only their numbers of steps matter here: these are the same in all sources.
+    """
 
     def __init__(self, sources: Sequence[Source], schema: Schema, horizons: Horizons, tasks: Sequence[str]) -> None:
         self.sources = sources

@@ -1,7 +1,7 @@
 """The mixture: all sources behind one schema, as a map-style torch dataset that reads whole batches at once."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,10 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import get_worker_info
 
-from robomix.errors import AlignmentError, did_you_mean
+from robomix.errors import AlignmentError, ConfigError, did_you_mean
 from robomix.mixture.alignment import Schema
 from robomix.mixture.assembly import Assembly
+from robomix.mixture.horizons import in_frames
 from robomix.mixture.meta import MixtureMeta
 from robomix.mixture.permutation import key_of, subkeys
 from robomix.mixture.source import Horizons, Source
@@ -63,6 +64,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
         schema: Schema,
         *,
         horizons: Horizons | None = None,
+        delta_timestamps: Mapping[str, Sequence[float]] | None = None,
         keys: Collection[str] | None = None,
         image_transform: ImageTransform | None = None,
         seed: int = 0,
@@ -74,6 +76,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
             sources: with distinct names.
             schema: what `alignment.align` made of them.
             horizons: windows by mixture key, in frames at each source's own rate.
+            delta_timestamps: windows of other keys, in seconds: each source has the frames nearest to them.
             keys: the features samples keep; None keeps all. Cameras left out are not decoded.
             image_transform: applied to each camera image (..., C, H, W) of each sample; its randomness is keyed by
                 (seed, draw).
@@ -81,17 +84,21 @@ class Mixture(TorchDataset[dict[str, Any]]):
             threads: that decode camera frames; None: all cores, divided among DataLoader workers.
 
         Raises:
-            AlignmentError: where `keys` or `horizons` name what the schema lacks.
+            AlignmentError: where `keys` or the windows name what the schema lacks.
+            ConfigError: for a window given both ways, or in what are no seconds.
         """
         self.sources = list(sources)
         self.schema = _only(schema, keys)
         self.horizons = _checked(horizons or {}, self.schema)
+        self.delta_timestamps = dict(delta_timestamps or {})
+        self.source_horizons = [self._horizons_of(source) for source in self.sources]
+        """For each source the windows of all keys, in its own frames; of as many steps in all sources."""
         self.image_transform = image_transform
         self.seed = seed
         self.threads = threads
         self._first = np.concatenate([[0], np.cumsum([s.frames.num_frames for s in self.sources])])
         tasks = tuple(dict.fromkeys(task for source in self.sources for task in source.tasks))
-        self._assembly = Assembly(self.sources, self.schema, self.horizons, tasks)
+        self._assembly = Assembly(self.sources, self.schema, self.source_horizons[0], tasks)
         self.meta = MixtureMeta.of(self.sources, self.schema, tasks)
         self._pool: ThreadPoolExecutor | None = None
 
@@ -137,12 +144,12 @@ class Mixture(TorchDataset[dict[str, Any]]):
 
     def only(self, keys: Collection[str]) -> "Mixture":
         """The same mixture with only the features `keys` in its samples; nothing else is read any more."""
-        horizons = {key: steps for key, steps in self.horizons.items() if key in keys}
         return Mixture(
             self.sources,
             self.schema,
             keys=keys,
-            horizons=horizons,
+            horizons={key: steps for key, steps in self.horizons.items() if key in keys},
+            delta_timestamps={key: times for key, times in self.delta_timestamps.items() if key in keys},
             image_transform=self.image_transform,
             seed=self.seed,
             threads=self.threads,
@@ -176,7 +183,9 @@ class Mixture(TorchDataset[dict[str, Any]]):
         member = np.searchsorted(self._first, request.index, side="right") - 1
         places = {int(i): np.flatnonzero(member == i) for i in np.unique(member)}
         parts = {
-            i: self.sources[i].begin(request.index[where] - self._first[i], self.horizons, self.schema.features)
+            i: self.sources[i].begin(
+                request.index[where] - self._first[i], self.source_horizons[i], self.schema.features
+            )
             for i, where in places.items()
         }
         self._run([job for part in parts.values() for job in part.jobs])
@@ -186,6 +195,13 @@ class Mixture(TorchDataset[dict[str, Any]]):
         if self.image_transform is not None:
             self._augment(batch, request.draw, self.image_transform)
         return batch
+
+    def _horizons_of(self, source: Source) -> Horizons:
+        both = self.horizons.keys() & self.delta_timestamps.keys()
+        if both:
+            raise ConfigError(f"the window of {sorted(both)[0]!r} is given in frames and in seconds. Keep one of them.")
+        timed = _checked(in_frames(self.delta_timestamps, source.dataset.fps), self.schema)
+        return self.horizons | timed
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pool": None}

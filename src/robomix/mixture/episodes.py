@@ -1,10 +1,11 @@
-"""Which episodes of a dataset a source uses: its `episodes`, `filter_key` and `demo_limit` together."""
+"""Which episodes of a dataset a source uses: its `episodes`, `filter_key`, `success` and `demo_limit` together."""
 
 import numpy as np
 
 from robomix.config import SourceConfig
 from robomix.errors import ConfigError, did_you_mean
 from robomix.formats.base import Dataset
+from robomix.mixture.filters import successful
 
 _SHOWN = 10
 
@@ -12,8 +13,9 @@ _SHOWN = 10
 def chosen_episodes(dataset: Dataset, config: SourceConfig, name: str) -> np.ndarray:
     """(E,) int64 positions among the dataset's episodes, in the order of `config.episodes`, else in the dataset's.
 
-    An episode is used that `episodes` lists and the selection `filter_key` holds; `demo_limit` keeps the first of
-    them, as they come in the dataset. Raises ConfigError, naming source `name`, for what is not there or leaves none.
+    An episode is used that `episodes` lists, that the selection `filter_key` holds and that is a `success`;
+    `demo_limit` keeps the first of them, as they come in the dataset. Raises ConfigError, naming source `name`, for
+    what is not there or leaves none, and for an episode that cannot be used.
     """
     ids = dataset.episodes.ids
     ordinals = np.arange(len(ids)) if config.episodes is None else _ordinals(dataset, config.episodes, name)
@@ -24,8 +26,15 @@ def chosen_episodes(dataset: Dataset, config: SourceConfig, name: str) -> np.nda
                 f"source {name!r}: none of its `episodes` is in the selection {config.filter_key!r} of {dataset.path}. "
                 "Both must hold; leave one of them out."
             )
+    if config.success is not None:
+        ordinals = successful(dataset, config.success, ordinals, name)
     if config.demo_limit is not None:
         ordinals = ordinals[np.isin(ordinals, np.sort(ordinals)[: config.demo_limit])]
+    if unusable := [e for e in ids[ordinals].tolist() if e in dataset.unusable]:
+        raise ConfigError(
+            f"source {name!r}: {len(unusable)} of its episodes cannot be used, such as {unusable[0]}: "
+            f"{dataset.unusable[unusable[0]]} ({dataset.path}). Leave it out with `episodes`, or correct the recording."
+        )
     return ordinals
 
 

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from robomix.config import MixtureConfig, resolve_root
+from robomix.config import MixtureConfig, SourceConfig, resolve_root
 from robomix.errors import ConfigError, RobomixError
-from robomix.formats import open_dataset
+from robomix.formats import Dataset, open_dataset
+from robomix.formats.rate import as_rate
+from robomix.formats.resampling.dataset import resampled
 from robomix.mixture.alignment import Schema, align
 from robomix.mixture.dataset import ImageTransform, Mixture
 from robomix.mixture.source import Horizons, Source
@@ -29,13 +31,15 @@ def make_mixture(
     *,
     policy: Any = None,
     delta_indices: Mapping[str, Sequence[int]] | None = None,
+    delta_timestamps: Mapping[str, Sequence[float]] | None = None,
     image_transform: ImageTransform | None = None,
     seed: int = 0,
 ) -> Mixture:
     """The mixture of `config`, its datasets opened and aligned.
 
     Windows come from a LeRobot `policy` config (`*_delta_indices`) or from `delta_indices`, by key, in frames: each
-    source steps at its own rate. `policy.drop_n_last_frames` frames at the end of each episode start no sample.
+    source steps at its own rate. In `delta_timestamps` they are in seconds, and each source has the frames nearest to
+    them. `policy.drop_n_last_frames` frames at the end of each episode start no sample.
     Features that `intersection` leaves out are named in a warning, with the datasets they came from.
 
     Raises ConfigError, FormatError or AlignmentError, naming the source, for what cannot be opened or does not fit.
@@ -47,7 +51,14 @@ def make_mixture(
     horizons = dict(delta_indices or {})
     if policy is not None:
         horizons.update(policy_horizons(policy, schema))
-    return Mixture(sources, schema, horizons=horizons, image_transform=image_transform, seed=seed)
+    return Mixture(
+        sources,
+        schema,
+        horizons=horizons,
+        delta_timestamps=delta_timestamps,
+        image_transform=image_transform,
+        seed=seed,
+    )
 
 
 def open_sources(config: MixtureConfig, *, drop_n_last_frames: int = 0) -> list[Source]:
@@ -56,7 +67,7 @@ def open_sources(config: MixtureConfig, *, drop_n_last_frames: int = 0) -> list[
     errors: list[RobomixError] = []
     for entry in config.datasets:
         try:
-            dataset = open_dataset(resolve_root(entry), fps=entry.fps)
+            dataset = at_rate(open_dataset(resolve_root(entry), fps=entry.fps), config.rate, entry)
             sources.append(Source(dataset, entry, name=str(entry.name), drop_n_last_frames=drop_n_last_frames))
         except RobomixError as error:
             errors.append(error)
@@ -66,6 +77,12 @@ def open_sources(config: MixtureConfig, *, drop_n_last_frames: int = 0) -> list[
     if errors:
         raise errors[0]
     return sources
+
+
+def at_rate(dataset: Dataset, rate: float | Literal["native"], entry: SourceConfig) -> Dataset:
+    """`dataset`, that of `entry`, at the mixture's `rate`. Raises ConfigError for a `resample` that does not fit it."""
+    fps = dataset.fps if rate == "native" else as_rate(rate, "dataset.rate")
+    return resampled(dataset, fps, entry.resample, f"source {entry.name!r}: resample")
 
 
 def policy_horizons(policy: Any, schema: Schema) -> Horizons:

@@ -44,11 +44,13 @@ def streams(sources: Sequence[Source], alpha: float) -> list[Stream]:
 
 
 def _content(source: Source) -> str:
-    """Fingerprint of what is drawn from: the dataset's, and which of its episodes in which order."""
-    content, ids = source.dataset.fingerprint, source.frames.ids
-    if np.array_equal(ids, source.dataset.episodes.ids):
+    """Fingerprint of what is drawn from: the dataset's, which of its episodes in which order, and of which frames."""
+    content, ids, counted = source.dataset.fingerprint, source.frames.ids, source.counted
+    if np.array_equal(ids, source.dataset.episodes.ids) and not source.num_idle:
         return content
-    return hashlib.blake2b(content.encode() + ids.astype("<i8").tobytes(), digest_size=16).hexdigest()
+    chosen = [ids, counted.run_frames, counted.drawable_bounds] if source.num_idle else [ids]
+    text = content.encode() + b"".join(numbers.astype("<i8").tobytes() for numbers in chosen)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def shares(sources: Sequence[Source], schedule: Schedule) -> list[Share]:

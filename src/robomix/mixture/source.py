@@ -1,10 +1,8 @@
 """A dataset as a member of a mixture: which episodes, under which names, through which transforms."""
 
-import inspect
-import sys
-import uuid
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,11 +13,14 @@ from robomix.config import SourceConfig
 from robomix.errors import AlignmentError, ConfigError, did_you_mean
 from robomix.features import BOOKKEEPING, Feature, sample_feature
 from robomix.formats.base import Dataset
-from robomix.mixture import transforms
 from robomix.mixture.episodes import chosen_episodes
+from robomix.mixture.filters import idle_rows
 from robomix.mixture.frames import FrameTable
-from robomix.mixture.steps import run_step
+from robomix.mixture.steps import feature_like, run_step
 from robomix.mixture.transforms import DatasetTransformStep, SampleError, Window, Windows, build_transform
+from robomix.mixture.transforms.program import program_text
+
+log = logging.getLogger(__name__)
 
 Horizons = Mapping[str, Sequence[int]]
 """For a key, the frames of its window relative to the current one, such as (-1, 0) or (0, 1, ..., 49)."""
@@ -53,18 +54,22 @@ class Source:
         self.dataset = dataset
         self.config = config
         self.name = name
-        self.frames = FrameTable.of(dataset.episodes, chosen_episodes(dataset, config, name), drop_n_last_frames)
-        if not self.frames.num_drawable:
-            raise AlignmentError(
-                f"source {name!r}: no frame can be drawn. Its {len(self.frames.ids)} chosen episodes have "
-                f"{self.frames.num_frames} frames, and the policy leaves out the last {drop_n_last_frames} of each."
-            )
+        chosen, idle = chosen_episodes(dataset, config, name), idle_rows(dataset, config.idle, name)
+        self.frames = FrameTable.of(dataset.episodes, chosen, drop_n_last_frames, idle)
+        self.counted = FrameTable.of(dataset.episodes, chosen, 0, idle)
+        """Of the same episodes, with all frames drawable that no filter leaves out: those that statistics count."""
+        self._check_drawable(drop_n_last_frames)
         self._dataset_key = self._mapped_keys()
         self._mapped = {key: dataset.features[old] for key, old in self._dataset_key.items()}
         self._transforms = self._build_transforms()
         self._before: list[dict[str, Feature]] = []  # what each transform is given
         self.features = self._transformed_features()
         self.relative = self._relative_keys()
+
+    @property
+    def num_idle(self) -> int:
+        """Frames of the chosen episodes that the filter `idle` leaves out."""
+        return self.counted.num_frames - self.counted.num_drawable
 
     @property
     def fps(self) -> float:
@@ -75,13 +80,21 @@ class Source:
         """The dataset's task texts, or the one that `lang` puts in their place."""
         return self.dataset.tasks if self.config.lang is None else (self.config.lang,)
 
+    @property
+    def transforms(self) -> tuple[DatasetTransformStep, ...]:
+        return tuple(self._transforms)
+
+    def windows_for(self, after: Windows) -> list[Windows]:
+        """What each transform must be given, in their order, so that the windows `after` come out; last, `after`."""
+        return self._windows(len(self._transforms), after)
+
     def mapped_keys(self) -> dict[str, str]:
         """Mixture key to the dataset's own key, for the features the transforms are given."""
         return dict(self._dataset_key)
 
     def transforms_source(self) -> list[str]:
         """Program text of the transforms, so that what is cached of their results ends with their next change."""
-        return [_program_text(step) for step in self._transforms]
+        return [program_text(step) for step in self._transforms]
 
     def begin(self, frames: np.ndarray, horizons: Horizons, keys: Collection[str]) -> Part:
         """Gathers `frames` (n,): numbers at once, camera frames as jobs. Run the jobs, then call `finish`.
@@ -89,7 +102,7 @@ class Source:
         `keys` are the features the sample keeps; what neither they nor a transform need is not read.
         """
         after = {key: _window(horizons.get(key)) for key in self.features if key in keys}
-        part = self._read(frames, self._windows(len(self._transforms), after))
+        part = self._read(frames, self.windows_for(after))
         for key, window in after.items():
             if window is not None:
                 part.time_is_pad[key] = self._rows(part, window)[1]
@@ -99,16 +112,19 @@ class Source:
         """Applies the transforms to what was read: mixture key to tensor (n, ...), and `task` as a list of texts."""
         values = part.values | {"task": [self.tasks[t] for t in part.task]}
         for i in range(len(self._transforms)):
-            values = self._run(i, values, part)
+            values = self.transformed(i, values, part.windows, part)
         return values
 
-    def _run(self, i: int, values: dict[str, Any], part: Part) -> dict[str, Any]:
-        """What transform `i` makes of `values`."""
-        step, before, after = self._transforms[i], part.windows[i], part.windows[i + 1]
+    def transformed(
+        self, i: int, values: dict[str, Any], windows: Sequence[Windows], part: Part | None = None
+    ) -> dict[str, Any]:
+        """What transform `i` makes of `values` (n, ...), which have `windows[i]`; `part` is where they were read."""
+        step, before, after = self._transforms[i], windows[i], windows[i + 1]
         try:
             return run_step(lambda sample: step.in_windows(sample, before, after), values, batched=step.batched)
         except AlignmentError as error:
-            raise AlignmentError(f"{self._where(i)}: {error}{self._place(error, part, before)}") from None
+            place = self._place(error, part, before) if part is not None else ""
+            raise AlignmentError(f"{self._where(i)}: {error}{place}") from None
 
     def _place(self, error: AlignmentError, part: Part, windows: Windows) -> str:
         if not isinstance(error, SampleError):
@@ -146,6 +162,17 @@ class Source:
         steps = part.frame_index[:, None] + np.asarray(window, dtype=np.int64)
         inside = np.clip(steps, 0, length[:, None] - 1)
         return self.frames.first_rows[part.episode][:, None] + inside, inside != steps
+
+    def _check_drawable(self, drop_n_last_frames: int) -> None:
+        frames, idle = self.frames.num_frames, self.num_idle
+        if idle:
+            log.info("source %r: idle leaves out %d of %d frames", self.name, idle, frames)
+        if not self.frames.num_drawable:
+            raise AlignmentError(
+                f"source {self.name!r}: no frame can be drawn. Its {len(self.frames.ids)} chosen episodes have "
+                f"{frames} frames, of which `idle` leaves out {idle}, and the policy the last {drop_n_last_frames} of "
+                "each episode."
+            )
 
     def _where(self, i: int) -> str:
         return f"source {self.name!r}, transforms[{i}] ({self.config.transforms[i].type})"
@@ -205,15 +232,13 @@ class Source:
             job()
         values: dict[str, Any] = part.values | {"task": [self.tasks[t] for t in part.task]}
         for i in range(last):
-            values = self._run(i, values, part)
+            values = self.transformed(i, values, part.windows, part)
         step = self._transforms[last]
         try:
             values = run_step(step, values, batched=step.batched)
         except AlignmentError as error:
             raise AlignmentError(f"{self._where(last)}: {error}") from None
-        return {
-            key: _feature_like(before.get(key), value[0]) for key, value in values.items() if torch.is_tensor(value)
-        }
+        return {key: feature_like(before.get(key), value[0]) for key, value in values.items() if torch.is_tensor(value)}
 
     def _gather(self, part: Part, key: str, feature: Feature, rows: np.ndarray) -> None:
         old = self._dataset_key[key]
@@ -229,28 +254,3 @@ class Source:
 
 def _window(steps: Sequence[int] | None) -> Window:
     return None if steps is None else tuple(int(step) for step in steps)
-
-
-def _program_text(step: DatasetTransformStep) -> str:
-    """Of the modules that the step and the classes it is made of are written in; of a built-in one, all of them."""
-    own = dict.fromkeys(cls.__module__ for cls in type(step).__mro__ if cls not in (DatasetTransformStep, object))
-    if any(name.startswith(f"{transforms.__name__}.") for name in own):
-        own |= dict.fromkeys(sorted(name for name in sys.modules if name.startswith(f"{transforms.__name__}.")))
-    try:
-        return "".join(inspect.getsource(sys.modules[name]) for name in own)
-    except (OSError, TypeError):  # typed into an interactive session: without a text nothing can be looked up again
-        return uuid.uuid4().hex
-
-
-def _feature_like(before: Feature | None, value: torch.Tensor) -> Feature:
-    dtype = str(value.dtype).removeprefix("torch.")
-    if before is None:
-        return Feature("numeric", dtype, tuple(value.shape))
-    same = before.shape == tuple(value.shape)
-    return replace(
-        before,
-        dtype=dtype,
-        shape=tuple(value.shape),
-        names=before.names if same else None,
-        real_dim=before.real_dim if same else None,
-    )

@@ -6,13 +6,14 @@ it was given; the source puts its own name and the transform's in front.
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from robomix.errors import AlignmentError, RobomixError
-from robomix.features import BOOKKEEPING
+from robomix.features import BOOKKEEPING, Feature
 
 Values = dict[str, Any]
 """Key to tensor with a leading batch axis; `task` to a list of texts."""
@@ -74,3 +75,18 @@ def _checked(result: Any, before: Values, n: int | None) -> Values:
 
 def _named(values: Values) -> str:
     return ", ".join(f"{key} {tuple(v.shape)}" if torch.is_tensor(v) else key for key, v in values.items())
+
+
+def feature_like(before: Feature | None, value: torch.Tensor) -> Feature:
+    """What a value without a batch axis is, that a step has made of a feature, or of none."""
+    dtype = str(value.dtype).removeprefix("torch.")
+    if before is None:
+        return Feature("numeric", dtype, tuple(value.shape))
+    same = before.shape == tuple(value.shape)
+    return replace(
+        before,
+        dtype=dtype,
+        shape=tuple(value.shape),
+        names=before.names if same else None,
+        real_dim=before.real_dim if same else None,
+    )

@@ -1,7 +1,8 @@
 """Summaries of a source on disk, under a key made of everything they depend on.
 
-The key hashes the dataset's content fingerprint, the chosen episodes, the feature map, the transforms with their source
-text, and the version of this code; so nothing in the cache can be stale, and what is damaged is computed again.
+The key hashes the dataset's content fingerprint, the chosen episodes and frames, the feature map, the transforms with
+their source text, and the version of this code; so nothing in the cache can be stale, and what is damaged is computed
+again.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import numpy as np
 
 from robomix.caches import cache_dir
 from robomix.errors import ConfigError
+from robomix.mixture.frames import FrameTable
 from robomix.mixture.source import Source
 from robomix.mixture.transforms import Windows
 from robomix.summaries import POINTS, Summary
@@ -34,7 +36,8 @@ def source_key(source: Source, windows: Windows) -> str:
         "transforms": [[t.type, dict(t.kwargs)] for t in config.transforms],
         "code": source.transforms_source(),
         "windows": {key: list(window or ()) for key, window in windows.items()},
-        "drawable": source.frames.drawable_bounds.tolist() if windows else None,
+        "drawable": _runs(source.frames) if windows else None,
+        "counted": _runs(source.counted) if source.num_idle else None,
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -71,6 +74,10 @@ def save_summaries(key: str, summaries: dict[str, list[Summary]]) -> None:
             f"Cannot write the cache below {cache_dir()}: {error.strerror}. "
             "Point the environment variable ROBOMIX_CACHE to a folder you can write, on a disk with room."
         ) from error
+
+
+def _runs(frames: FrameTable) -> list[list[int]]:
+    return [frames.run_frames.tolist(), frames.drawable_bounds.tolist()]
 
 
 def _unpack(moments: np.ndarray, points: np.ndarray, sizes: np.ndarray) -> list[Summary]:

@@ -1,8 +1,10 @@
 """Statistics of a mixture: what its numbers look like after mapping and transforms, per normalization group.
 
 They are always computed from the data, never taken from the statistics a dataset brings along, whose quantiles are
-not quantiles in most versions that wrote them. Every chosen frame counts once. Entries that are padding, and features
-a source lacks, are left out. Each source is summarized once and cached (`cache`); groups merge the summaries.
+not quantiles in most versions that wrote them. Every chosen frame counts once. What a filter leaves out counts not at
+all, though windows may hold some of it; nor do sources of weight 0, but in groups that have no others; nor entries that
+are padding, nor features a source lacks. Each source is summarized once and cached (`cache`); groups merge the
+summaries.
 
 Where a value depends on the sample it is in, as an action relative to the state at its chunk's start does, what counts
 is what training sees: every step, within its episode, of the windows of all frames that can be drawn.
@@ -42,21 +44,24 @@ def mixture_stats(mixture: Mixture, normalize_by: str = "global", *, use_imagene
     of `summaries.stats_of_entries`. `use_imagenet` replaces mean and std of colour cameras. Raises FormatError for NaN
     or infinite numbers, naming source, key and frame.
     """
+    sources = tqdm(mixture.sources, "statistics", delay=2, leave=False, disable=None)
     entries = [
-        source_summaries(source, mixture.schema.features, mixture.horizons)
-        for source in tqdm(mixture.sources, "statistics", delay=2, leave=False, disable=None)
+        source_summaries(source, mixture.schema.features, horizons)
+        for source, horizons in zip(sources, mixture.source_horizons, strict=True)
     ]
     groups = group_names(mixture.sources, normalize_by)
+    drawn = {group for group, source in zip(groups, mixture.sources, strict=True) if source.config.weight > 0}
     members: dict[str, list[Entries]] = {}
-    for group, one in zip(groups, entries, strict=True):
-        members.setdefault(group, []).append(one)
+    for group, source, one in zip(groups, mixture.sources, entries, strict=True):
+        if source.config.weight > 0 or group not in drawn:
+            members.setdefault(group, []).append(one)
     return {group: _group_stats(parts, mixture.schema, use_imagenet) for group, parts in members.items()}
 
 
 def source_summaries(source: Source, keys: Collection[str], horizons: Horizons) -> Entries:
     """Summaries of those of `keys` that `source` has, after mapping and transforms; from the cache where they are.
 
-    `horizons` are those of the mixture; they matter for the features `source.relative` names.
+    `horizons` are those the mixture has for it; they matter for the features `source.relative` names.
     """
     windows: Windows = {key: tuple(horizons[key]) for key in sorted(source.relative) if key in horizons}
     wanted = {key: feature for key, feature in source.features.items() if key in keys}
@@ -73,14 +78,13 @@ def source_summaries(source: Source, keys: Collection[str], horizons: Horizons) 
 def _numbers(source: Source, key: str, window: Window) -> list[Summary]:
     feature = source.features[key]
     entries = feature.valid_dim if feature.is_vector else int(np.prod(feature.shape, dtype=np.int64))
-    count = source.frames.num_frames if window is None else source.frames.num_drawable
+    table = source.counted if window is None else source.frames
+    count = table.num_drawable
     size = max(1, min(_BLOCK_ROWS // len(window or (0,)), _READ_BYTES // _bytes_per_frame(source, key, window)))
     blocks = []
     every = 1 if window is None else -(-count * len(window) // _MAX_STEPS)
     for start in range(0, count, size * every):
-        frames = np.arange(start, min(start + size * every, count), every)
-        if window is not None:
-            frames = source.frames.from_drawable(frames)
+        frames = table.from_drawable(np.arange(start, min(start + size * every, count), every))
         values, is_pad = _read(source, frames, key, window)
         values = values.reshape(is_pad.size, -1)[:, :entries]
         try:
@@ -105,7 +109,7 @@ def _bytes_per_frame(source: Source, key: str, window: Window) -> int:
 
 
 def _camera(source: Source, key: str) -> list[Summary]:
-    frames = sampled_frames(source.frames.num_frames)
+    frames = source.counted.from_drawable(sampled_frames(source.counted.num_drawable))
     counts = sum(
         histogram(_read(source, frames[i : i + _CAMERA_BLOCK], key)[0]) for i in range(0, len(frames), _CAMERA_BLOCK)
     )

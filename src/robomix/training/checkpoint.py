@@ -22,7 +22,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from robomix.errors import ConfigError, RobomixError
+from robomix.errors import ConfigError, RobomixError, did_you_mean
 from robomix.training.config import TrainConfig, save_train_config
 from robomix.training.lerobot import load_training_state, save_training_state
 from robomix.training.normalization import Processors
@@ -106,6 +106,49 @@ def check_same_groups(checkpoint: Path, groups: Mapping[str, str]) -> None:
         )
 
 
+def find_model(path: Path) -> Path:
+    """The model folder `path` means: itself, that of a checkpoint, or that of the last checkpoint of a run.
+
+    Raises ConfigError where there is none.
+    """
+    for folder in (path / "checkpoints" / "last" / PRETRAINED, path / PRETRAINED, path):
+        if (folder / MIXTURE).is_file() or (folder / "config.json").is_file():
+            return folder
+    what = "holds no policy" if path.exists() else "does not exist"
+    raise ConfigError(
+        f"{path} {what}. Expected a checkpoint such as outputs/run/checkpoints/last, its {PRETRAINED} folder, or the "
+        "output folder of a run."
+    )
+
+
+def recorded_mixture(model: Path) -> dict[str, Any]:
+    """What robomix recorded with a model: its mixture's config, groups and table; empty for other policy folders."""
+    path = next((folder / MIXTURE for folder in (model, model.parent) if (folder / MIXTURE).is_file()), None)
+    if path is None:
+        return {}
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is damaged ({error}).") from None
+    if not isinstance(record, dict):
+        raise ConfigError(f"{path} is damaged: it holds no mapping.")
+    return record
+
+
+def model_folder_of(model: Path, source: str) -> Path:
+    """The policy folder with the statistics of `source` in a model folder. Raises ConfigError where it has none."""
+    if (model / "config.json").is_file():
+        return model
+    groups: Mapping[str, str] = recorded_mixture(model).get("groups", {})
+    if source not in groups:
+        known = ", ".join(groups)
+        raise ConfigError(
+            f"{model} has statistics for {known}, and none for {source!r}.{did_you_mean(source, groups)} Name the "
+            "dataset as in the training, or give one of the policy folders in there as the checkpoint."
+        )
+    return model / folder_name(groups[source])
+
+
 def weights_folder(checkpoint: Path) -> Path:
     """The folder with a checkpoint's weights: any group's, since all share them."""
     pretrained = checkpoint / PRETRAINED
@@ -127,12 +170,6 @@ def check_groups(groups: Sequence[str]) -> None:
                 f"the normalization group {group!r} cannot have a checkpoint folder named {folder_name(group)!r}"
                 f"{clash}. Give its sources another `group`, a name such as 'arm'."
             )
-
-
-def policy_folder(checkpoint: Path, group: str) -> Path:
-    """The LeRobot policy folder of a normalization group in `checkpoint`: its own, or the only one there is."""
-    own = checkpoint / PRETRAINED / folder_name(group)
-    return own if own.is_dir() else checkpoint / PRETRAINED
 
 
 def _group_folders(pretrained: Path, processors: Processors) -> list[tuple[Path, tuple[Any, Any]]]:

@@ -1,6 +1,7 @@
 """From a command line to a training config: a file, the flags laid over it, and the checkpoint of a resumed run.
 
 --config_path=mix.yaml --policy.type=act --steps=1000       a file, and flags over it
+--robomimic_config=exp.json --steps=1000                    a config of robomimic's, and flags over it
 --resume=true --output_dir=DIR                              the run in DIR, from its last checkpoint
 --resume=true --config_path=DIR/checkpoints/002000          a certain checkpoint
 """
@@ -28,6 +29,7 @@ from robomix.training.lerobot import (
     load_plugin,
     register_third_party_plugins,
 )
+from robomix.training.robomimic_config import read_robomimic_config
 from robomix.validation import fields_of
 
 PLUGINS = "discover_packages_path"
@@ -39,7 +41,9 @@ def parse_train_args(argv: Sequence[str]) -> TrainConfig:
     flags = parse_flags(argv)
     register_third_party_plugins()
     flags = _load_plugins(flags)
-    config_path = _text_of(flags, "config_path")
+    config_path, robomimic_config = _text_of(flags, "config_path"), _text_of(flags, "robomimic_config")
+    if robomimic_config is not None:
+        return _parse_robomimic(robomimic_config, flags)
     flags = [flag for flag in flags if flag.name != "config_path"]
     checkpoint = None
     if _is_on(flags, "resume"):
@@ -48,17 +52,39 @@ def parse_train_args(argv: Sequence[str]) -> TrainConfig:
     elif config_path is not None and os.path.isfile(os.path.join(config_path, TRAIN_CONFIG_NAME)):
         config_path = os.path.join(config_path, TRAIN_CONFIG_NAME)
     data = copied(read_document(config_path)) if config_path is not None else {}
+    if "algo_name" in data:
+        raise ConfigError(f"{config_path}: is a config of robomimic's. Give it as --robomimic_config={config_path}.")
     if checkpoint is None and data.get("resume") is True:
         raise ConfigError(f"{config_path}: resume: found true in a file. It belongs to one start: give --resume=true.")
     if checkpoint is not None and checkpoint.parent.name == CHECKPOINTS_DIR:
         data["output_dir"] = str(checkpoint.parent.parent)  # where the run is now, should it have been moved
+    cfg = _build_with(flags, data, config_path)
+    cfg.checkpoint_path = checkpoint
+    return cfg
+
+
+def _parse_robomimic(path: str, flags: Sequence[Flag]) -> TrainConfig:
+    """The training that a config of robomimic's describes, with flags laid over it."""
+    for name, given in (("config_path", _text_of(flags, "config_path")), ("resume", _is_on(flags, "resume"))):
+        if given:
+            raise ConfigError(
+                f"--robomimic_config starts a run of its own. Leave out it or --{name}. A run that was started with it "
+                "goes on with --resume=true --output_dir=DIR."
+            )
+    other_policy = _text_of(flags, "policy.path") is not None or _text_of(flags, "policy.type") not in (None, "bc")
+    data, notes = read_robomimic_config(path, other_policy=other_policy)
+    cfg = _build_with([flag for flag in flags if flag.name != "robomimic_config"], data, path)
+    cfg.notes = notes + cfg.notes
+    return cfg
+
+
+def _build_with(flags: Sequence[Flag], data: dict[str, Any], origin: str | None) -> TrainConfig:
+    """The config of `data` from the file `origin`, with flags laid over it: types of blocks first, then the rest."""
     flags = _resolve_pretrained(data, flags)
     types = [flag for flag in flags if flag.name.endswith(".type")]
     first, problems = overlay(data, types, _schema(data))
     then, more = overlay(data, [flag for flag in flags if flag not in types], _schema(data))
-    cfg = build(data, origin=config_path, set_by=first | then, problems=problems + more)
-    cfg.checkpoint_path = checkpoint
-    return cfg
+    return build(data, origin=origin, set_by=first | then, problems=problems + more)
 
 
 def find_checkpoint(config_path: str | None, output_dir: str | None) -> Path:

@@ -28,6 +28,7 @@ from robomix.training.lerobot import (
     WandBConfig,
     encode,
 )
+from robomix.training.source_environment import dataset_env_problems
 from robomix.validation import fields_of, fit, unknown_keys
 
 TRAIN_CONFIG_NAME = "train_config.json"
@@ -75,7 +76,7 @@ class TrainConfig:
     save_checkpoint: bool = True
     """false trains without writing checkpoints."""
     env_eval_freq: int = 20_000
-    """Steps between two evaluations in `env`; 0 for none. Older LeRobot calls it eval_freq, which works too."""
+    """Steps between two evaluations, in `env` and those of datasets with `eval: true`; one more at the end; 0: none."""
     tolerance_s: float = 1e-4
     """Accepted because LeRobot has it; robomix reads frames by number and needs no tolerance in time."""
     use_policy_training_preset: bool = True
@@ -122,7 +123,7 @@ def build(
         elif name in data and name != "dataset":
             problems += fit(hint, data[name], (name,))
     if "dataset" in data:
-        problems += problems_of(data["dataset"])
+        problems += problems_of(data["dataset"]) or dataset_env_problems(data["dataset"])
     else:
         problems.append(Problem(("dataset",), "missing. Give a file with a `dataset:` block, or --dataset.repo_id=..."))
     problems = problems or _value_problems(data, set_by)
@@ -176,6 +177,8 @@ def _value_problems(data: Mapping[str, Any], set_by: Mapping[KeyPath, str]) -> l
     ]
     if data.get("seed", 0) >= 2**32:
         problems.append(wrong(("seed",), data["seed"], "a number below 2^32"))
+    if data.get("eval", {}).get("n_episodes", 1) < 1:
+        problems.append(wrong(("eval", "n_episodes"), data["eval"]["n_episodes"], "1 or more"))
     mode = data.get("wandb", {}).get("mode")
     if mode not in ("online", "offline", "disabled", None):
         problems.append(wrong(("wandb", "mode"), mode, "online, offline or disabled"))

@@ -16,15 +16,16 @@ try:
     from draccus.utils import DecodingError, DraccusException
     from draccus.wrappers.docstring import get_attribute_docstring
     from lerobot.common.train_utils import load_training_state, save_training_state
+    from lerobot.configs import FeatureType, PolicyFeature
     from lerobot.configs.default import EvalConfig, WandBConfig
     from lerobot.configs.parser import PluginLoadError, load_plugin
     from lerobot.configs.policies import PreTrainedConfig
     from lerobot.envs import close_envs, make_env, make_env_pre_post_processors
     from lerobot.envs.configs import EnvConfig
+    from lerobot.envs.utils import NEW_ROLLOUT_OPTION, freeze_after_episode_end, preprocess_observation
     from lerobot.optim import LRSchedulerConfig, OptimizerConfig
     from lerobot.policies import get_policy_class, make_policy, make_pre_post_processors
     from lerobot.processor import NormalizerProcessorStep
-    from lerobot.scripts.lerobot_eval import eval_policy_all
     from lerobot.transforms import ImageTransforms, ImageTransformsConfig
     from lerobot.utils.constants import (
         CHECKPOINTS_DIR,
@@ -54,7 +55,6 @@ __all__ = [
     "load_training_state",
     "get_attribute_docstring",
     "get_policy_class",
-    "eval_policy_all",
     "close_envs",
     "ImageTransformsConfig",
     "ImageTransforms",
@@ -63,22 +63,27 @@ __all__ = [
     "CHECKPOINTS_DIR",
     "EnvConfig",
     "EvalConfig",
+    "FeatureType",
     "LAST_CHECKPOINT_LINK",
     "LRSchedulerConfig",
+    "NEW_ROLLOUT_OPTION",
     "NormalizerProcessorStep",
     "OptimizerConfig",
     "PRETRAINED_MODEL_DIR",
     "PluginLoadError",
+    "PolicyFeature",
     "PreTrainedConfig",
     "TRAINING_STATE_DIR",
     "WandBConfig",
     "decode_config",
     "encode",
+    "freeze_after_episode_end",
     "is_torch_device_available",
     "lerobot",
     "lerobot_policy_bc",
     "load_plugin",
     "make_pre_post_processors",
+    "preprocess_observation",
     "register_third_party_plugins",
 ]
 

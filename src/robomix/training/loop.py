@@ -17,9 +17,9 @@ import torch
 from rich.console import Console
 from tqdm import tqdm
 
-from robomix.errors import ConfigError
 from robomix.mixture.dataset import Mixture
 from robomix.mixture.factory import make_mixture
+from robomix.mixture.horizons import chunk_durations
 from robomix.mixture.loader import make_loader
 from robomix.mixture.permutation import key_of
 from robomix.mixture.resolve import as_records, as_table, shares, streams
@@ -36,7 +36,7 @@ from robomix.training.build import (
     taken_keys,
 )
 from robomix.training.config import TrainConfig
-from robomix.training.evaluation import evaluate_in_env
+from robomix.training.evaluator import Evaluator
 from robomix.training.metrics import MetricsFile, Window, log_line
 from robomix.training.normalization import make_processors, safe_stats
 from robomix.training.objectives import Learner, Objective
@@ -67,6 +67,10 @@ def train(config: TrainConfig) -> int:
     mixture = mixture.only(policy_keys(mixture, config.policy))
     if accelerator.is_main_process:
         _print_mixture(mixture, table)
+    names = [source.name for source in mixture.sources]
+    groups = dict(zip(names, group_names(mixture.sources, config.dataset.normalize_by), strict=True))
+    checkpoints.check_groups(list(dict.fromkeys(groups.values())))
+    evaluator = Evaluator(config, mixture.sources, groups)
     resumed = config.checkpoint_path  # None in a new run
     first = schedule.resume(checkpoints.load_schedule_state(resumed)) if resumed else 0
     if config.dry_run:
@@ -79,10 +83,6 @@ def train(config: TrainConfig) -> int:
     with accelerator.main_process_first():  # the others find the statistics in the cache
         stats = mixture_stats(mixture, config.dataset.normalize_by, use_imagenet=config.dataset.use_imagenet_stats)
     mixture.meta.stats = next(iter(stats.values()))
-    _check_env(config, list(stats))
-    names = [source.name for source in mixture.sources]
-    groups = dict(zip(names, group_names(mixture.sources, config.dataset.normalize_by), strict=True))
-    checkpoints.check_groups(list(stats))
     if resumed:
         checkpoints.check_same_groups(resumed, groups)
     torch.manual_seed(config.seed)
@@ -108,6 +108,7 @@ def train(config: TrainConfig) -> int:
     if accelerator.is_main_process:
         metrics = MetricsFile(output / "metrics.jsonl", resumed_at=first)
         tracker = Tracker(config, config.to_dict(), resumed=bool(resumed))
+        evaluator.try_out(policy, processors.by_group)
         log.info("%s of %s parameters on %s, into %s", config.policy.type, _size(policy), accelerator.device, output)
 
     loader = make_loader(
@@ -177,9 +178,10 @@ def train(config: TrainConfig) -> int:
                     )
                     log.info("checkpoint: %s%s", folder, _policies(groups))
                 accelerator.wait_for_everyone()
-            if config.env is not None and config.env_eval_freq > 0 and step % config.env_eval_freq == 0:
+            if evaluator.is_due(step):
                 if accelerator.is_main_process:
-                    result = evaluate_in_env(config, policy, next(iter(processors.by_group.values())), step)
+                    with window.paused():
+                        result = evaluator(policy, processors.by_group, step)
                     metrics.write(result)
                     tracker.log(result)
                 accelerator.wait_for_everyone()
@@ -207,26 +209,21 @@ def _how_to_go_on(config: TrainConfig) -> str:
 
 
 def _size(policy: Any) -> str:
-    return f"{sum(p.numel() for p in policy.parameters()) / 1e6:.2f} million"
+    count = sum(p.numel() for p in policy.parameters())
+    return f"{count / 1e6:.2f} million" if count >= 1e4 else f"{count:,}"
 
 
 def _print_mixture(mixture: Mixture, table: Any) -> None:
-    """The table, and what the policy is to see: features with their shapes, and who lacks them."""
+    """The table, what a chunk lasts, and what the policy is to see: features with their shapes, and who lacks them."""
     console = Console()
     console.print(as_table(table))
+    if lasting := chunk_durations(mixture.sources, mixture.horizons):
+        console.print(lasting, highlight=False, soft_wrap=True)
     for key, feature in mixture.schema.features.items():
         lacking = mixture.schema.lacking.get(key)
         note = f", zeros marked as padding in {', '.join(lacking)}" if lacking else ""
         shape = " x ".join(map(str, feature.shape))
         console.print(f"{key}: {shape}{note}", highlight=False, soft_wrap=True)
-
-
-def _check_env(config: TrainConfig, groups: list[str]) -> None:
-    if config.env is not None and len(groups) > 1:
-        raise ConfigError(
-            f"--env.type={config.env.type} is one robot, but the mixture normalizes {len(groups)} groups apart "
-            f"({', '.join(groups)}). Evaluate each group's checkpoint folder after training instead."
-        )
 
 
 def _warn_if_unmasked(learner: Learner, mixture: Mixture) -> None:

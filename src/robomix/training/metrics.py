@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,13 @@ class Window:
             index = source.to(self.device)
             self._errors.index_add_(0, index, objective.errors.detach().float())
             self._weights.index_add_(0, index, objective.weights.detach().float())
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Inside, time is not that of the training."""
+        begun = time.perf_counter()
+        yield
+        self.started += time.perf_counter() - begun
 
     def reduced(self, accelerator: Any, names: list[str]) -> dict[str, Any]:
         """The averages over all ranks.

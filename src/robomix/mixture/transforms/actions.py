@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from robomix.entries import check_entries, check_key, looked_up, names_of, resolve, vector_named
 from robomix.errors import AlignmentError, ConfigError, did_you_mean
 from robomix.features import Feature
 from robomix.mixture.transforms.base import DatasetTransformStep, Sample, register_dataset_transform
-from robomix.mixture.transforms.entries import check_entries, check_key, looked_up, names_of, resolve, vector_named
 from robomix.mixture.transforms.values import floating, floating_feature
 from robomix.mixture.transforms.windows import Window, Windows, covered, narrowed, pick, shifted
 

@@ -72,9 +72,16 @@ class DatasetTransformStep:
         """
         return keys
 
-    def inverse(self) -> "DatasetTransformStep":
-        """The step that undoes this one, for what a policy puts out. Raises ConfigError where there is none."""
-        raise ConfigError(f"transform {type(self).__name__} has no inverse")
+    def inverse(self) -> "DatasetTransformStep | None":
+        """The step that undoes this one, for the actions a policy puts out; None for a step that leaves actions alone.
+
+        Its `__call__` is given the actions, and the observations as this step was given them; features it does not
+        know it leaves as they are. Raises ConfigError where nothing undoes the step.
+        """
+        raise ConfigError(
+            f"transform {type(self).__name__} says nothing of its inverse. Give it a method `inverse` that returns the "
+            "step which undoes it in actions, or None if it leaves actions as they are."
+        )
 
 
 def register_dataset_transform(name: str) -> Callable[[type], type]:

@@ -12,10 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robomix.errors import AlignmentError, ConfigError
-from robomix.features import Feature, sample_feature
-from robomix.mixture.transforms.base import DatasetTransformStep, Sample, register_dataset_transform
-from robomix.mixture.transforms.entries import (
+from robomix.entries import (
     check_entries,
     check_key,
     feature_named,
@@ -25,6 +22,9 @@ from robomix.mixture.transforms.entries import (
     vector_named,
     width_of,
 )
+from robomix.errors import AlignmentError, ConfigError
+from robomix.features import Feature, sample_feature
+from robomix.mixture.transforms.base import DatasetTransformStep, Sample, register_dataset_transform
 from robomix.mixture.transforms.windows import Window, Windows, covered, narrowed, pick
 
 
@@ -95,12 +95,34 @@ class Concat(_Make):
         as_vectors = [v[..., None] if scalar else v for v, (scalar, _) in zip(values, self._parts, strict=True)]
         return torch.cat([v[..., :width] for v, (_, width) in zip(as_vectors, self._parts, strict=True)], dim=-1)
 
+    def inverse(self) -> "Split":
+        return Split(self.to, self.sources, self._parts)
+
     def features(self, features: Mapping[str, Feature]) -> dict[str, Feature]:
         parts = {key: vector_named(features, key, "join") for key in self.sources}
         self._parts = [(not part.is_vector, width_of(part)) for part in parts.values()]
         dtype = np.result_type(*(np.dtype(part.dtype) for part in parts.values()))
         width = sum(width_of(part) for part in parts.values())
         return self._declared(features, Feature("numeric", dtype.name, (width,), _joined_names(parts)))
+
+
+class Split(DatasetTransformStep):
+    """Takes a vector apart again that `concat` has joined."""
+
+    batched = True
+
+    def __init__(self, key: str, to: Sequence[str], parts: Sequence[tuple[bool, int | None]]) -> None:
+        self.key = key
+        self.to = tuple(to)
+        self.parts = tuple(parts)
+
+    def __call__(self, sample: Sample) -> Sample:
+        if self.key not in sample:
+            return sample
+        values = sample[self.key].split([width or 1 for _, width in self.parts], dim=-1)
+        apart = zip(self.to, values, self.parts, strict=True)
+        kept = {key: value for key, value in sample.items() if key != self.key}
+        return kept | {key: value[..., 0] if scalar else value for key, value, (scalar, _) in apart}
 
 
 @register_dataset_transform("select")
@@ -132,6 +154,7 @@ class Select(_Make):
         self._entries = _of_kind(indices, int, "indices") or _of_kind(names, str, "names")
         self._range = (start or 0, stop)
         self._indices = [] if self._entries is None else [one for one in self._entries if isinstance(one, int)]
+        self._width = 0
 
     def make(self, values: Sequence[Tensor]) -> Tensor:
         return values[0][..., looked_up(self._indices, self)]
@@ -142,9 +165,17 @@ class Select(_Make):
         if not feature.is_vector:
             raise AlignmentError(f"{key!r} is a single number; there is nothing to select. Rename it with feature_map.")
         self._indices = self._range_of(feature) if self._entries is None else resolve(self._entries, key, feature)
+        self._width = width_of(feature)
         named = feature.names is not None and len(feature.names) >= width_of(feature)
         names = tuple(names_of(key, feature)[i] for i in self._indices) if named else None
         return self._declared(features, Feature("numeric", feature.dtype, (len(self._indices),), names))
+
+    def inverse(self) -> DatasetTransformStep:
+        """Exists where all entries were taken, in another order; else a step that says so when it is given actions."""
+        order = looked_up(self._indices, self)
+        if sorted(order) == list(range(self._width)):
+            return Select(self.to, indices=[order.index(i) for i in range(self._width)], to=self.sources[0], drop=True)
+        return _Lost(self.to, f"select has left entries out of {self.sources[0]!r}, which nothing brings back")
 
     def _range_of(self, feature: Feature) -> list[int]:
         width = width_of(feature)
@@ -154,6 +185,21 @@ class Select(_Make):
                 f"{self.sources[0]!r} has {width} entries; from {start} to before {stop} is not part of them"
             )
         return list(range(start, stop))
+
+
+class _Lost(DatasetTransformStep):
+    """Stands for the inverse of a step that has none: refuses the feature it would have to restore."""
+
+    batched = True
+
+    def __init__(self, key: str, why: str) -> None:
+        self.key = key
+        self.why = why
+
+    def __call__(self, sample: Sample) -> Sample:
+        if self.key in sample:
+            raise AlignmentError(f"{self.key!r} cannot be undone: {self.why}")
+        return sample
 
 
 @register_dataset_transform("keep")
@@ -172,6 +218,9 @@ class Keep(DatasetTransformStep):
 
     def needs(self, keys: frozenset[str]) -> frozenset[str]:
         return keys.intersection(self.keys)
+
+    def inverse(self) -> None:
+        return None
 
     def relative(self, keys: frozenset[str]) -> frozenset[str]:
         return keys.intersection(self.keys)

@@ -29,6 +29,10 @@ class _Pad(DatasetTransformStep):
     def needs(self, keys: frozenset[str]) -> frozenset[str]:
         return keys
 
+    def inverse(self) -> None:
+        """None: padding is at the end, and cut off before anything is undone."""
+        return None
+
     def features(self, features: Mapping[str, Feature]) -> dict[str, Feature]:
         feature = features.get(self.key)
         if feature is None:

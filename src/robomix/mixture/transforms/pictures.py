@@ -30,6 +30,9 @@ class ResizeImages(DatasetTransformStep):
     def needs(self, keys: frozenset[str]) -> frozenset[str]:
         return keys
 
+    def inverse(self) -> None:
+        return None
+
     def features(self, features: Mapping[str, Feature]) -> dict[str, Feature]:
         self._cameras = tuple(key for key, feature in features.items() if feature.is_camera)
         resized = {key: replace(features[key], shape=(features[key].shape[0], *self.size)) for key in self._cameras}
@@ -57,6 +60,9 @@ class SwapRedBlue(DatasetTransformStep):
 
     def needs(self, keys: frozenset[str]) -> frozenset[str]:
         return keys
+
+    def inverse(self) -> None:
+        return None
 
     def features(self, features: Mapping[str, Feature]) -> dict[str, Feature]:
         known = [key for key, feature in features.items() if feature.is_camera and feature.shape[0] == 3]

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robomix.entries import check_entries, check_key, check_number, looked_up, resolve, vector_named
 from robomix.errors import AlignmentError, ConfigError
 from robomix.features import Feature
 from robomix.mixture.transforms.base import DatasetTransformStep, Sample, register_dataset_transform
-from robomix.mixture.transforms.entries import check_entries, check_key, check_number, looked_up, resolve, vector_named
 
 
 class _MapEntries(DatasetTransformStep, ABC):

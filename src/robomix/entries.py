@@ -1,4 +1,4 @@
-"""Which entries of a vector a step works on: by index, by the names the dataset gives them, or by a mask."""
+"""Which entries of a vector are meant: by index, by the names the dataset gives them, or by a mask."""
 
 import math
 from collections.abc import Mapping, Sequence

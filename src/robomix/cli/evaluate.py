@@ -1,0 +1,74 @@
+"""`robomix eval`: a trained policy in the environments of its datasets."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Rolls a trained policy out in the environments of its datasets: of those that say `eval: true` or have an `env:`.
+
+    Each dataset is evaluated with the statistics of its own robot, under its own names, for its own task. Results and
+    videos are named by the dataset's `name` (robomimic's `key`).
+    """
+
+    checkpoint: Annotated[Path, tyro.conf.Positional]
+    """A checkpoint, its policy folder, or the output folder of a training, whose last checkpoint is taken."""
+    config: Path | None = None
+    """Mixture file that says what to evaluate; default: the one the checkpoint was trained with."""
+    only: tuple[str, ...] = ()
+    """Names of the datasets to evaluate; default: all."""
+    episodes: int = 50
+    """Episodes in each environment."""
+    batch_size: int = 0
+    """Environments that are stepped at once; 0 for a number that suits the machine."""
+    seed: int = 1_000_000
+    """Of the first episode; the next have the next seeds. By default those of trainings, far from demonstrations'."""
+    videos: int = 4
+    """Episodes of each environment to keep as videos."""
+    output_dir: Path | None = None
+    """Where eval.json and the videos go. Default: outputs/eval/DATE/TIME."""
+    device: str | None = None
+    """Such as cuda or cpu; default: the fastest there is."""
+    json: bool = False
+    """Print the results as JSON, for programs."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Evaluates as `argv` says. Raises RobomixError for what is wrong with it."""
+    arguments = tyro.cli(Arguments, prog="robomix eval", args=list(argv), use_underscores=True)
+    from robomix.training.evaluate_checkpoint import evaluate_checkpoint  # importing LeRobot takes seconds
+    from robomix.training.evaluation import as_table
+
+    folder = arguments.output_dir or Path(f"outputs/eval/{datetime.now():%Y-%m-%d/%H-%M-%S}")
+    results = evaluate_checkpoint(
+        arguments.checkpoint,
+        arguments.config,
+        names=arguments.only,
+        episodes=arguments.episodes,
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
+        device=arguments.device,
+        video_folder=folder / "videos" if arguments.videos > 0 else None,
+        videos=arguments.videos,
+    )
+    record = {
+        result.name: result.record() | {"of_episode": [asdict(episode) for episode in result.episodes]}
+        for result in results
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "eval.json").write_text(json.dumps(record, indent=2) + "\n")
+    if arguments.json:
+        print(json.dumps(record, indent=2))
+    else:
+        console = Console()
+        console.print(as_table(results))
+        console.print(f"results and videos in {folder}", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,74 @@
+"""What acts in an environment: a policy with its processors, in the policy's own language or in that of a source."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robomix.features import Feature
+from robomix.mixture.live import LiveSource
+from robomix.training.rollouts import Observation
+
+Processors = tuple[Any, Any]
+"""LeRobot's (preprocessor, postprocessor) of one normalization group."""
+
+
+class PlainDriver:
+    """A policy with its processors, for environments that speak its own language."""
+
+    def __init__(self, policy: Any, processors: Processors) -> None:
+        self._policy = policy
+        self._preprocess, self._postprocess = processors
+
+    def reset(self) -> None:
+        self._policy.reset()
+
+    def __call__(self, observation: Observation) -> np.ndarray:
+        with torch.inference_mode():
+            action = self._postprocess(self._policy.select_action(self._preprocess(observation)))
+        made: np.ndarray = action.to("cpu").numpy()
+        return made
+
+
+class SourceDriver(PlainDriver):
+    """A policy of a mixture, for the environment of one of its sources."""
+
+    def __init__(self, live: LiveSource, policy: Any, processors: Processors, rename_map: Mapping[str, str]) -> None:
+        """`rename_map` goes from what the environment calls an observation to what the dataset calls it."""
+        super().__init__(policy, processors)
+        self._live = live
+        self._rename = rename_map
+
+    def reset(self) -> None:
+        super().reset()
+        self._live.reset()
+
+    def __call__(self, observation: Observation) -> np.ndarray:
+        own = {self._rename.get(key, key): value for key, value in observation.items() if key != "task"}
+        cameras = [key for key, feature in self._live.observations.items() if feature.is_camera and key in own]
+        own |= {key: _as_bytes(own[key]) for key in cameras}
+        seen = self._live.observe(own, observation["task"])
+        action = torch.from_numpy(super().__call__({key: _as_floats(value) for key, value in seen.items()}))
+        made: np.ndarray = self._live.act(action).numpy()
+        return made
+
+
+def observations_of(policy: Any) -> dict[str, Feature]:
+    """What a LeRobot policy takes, as features: cameras (C, H, W) uint8, everything else float32."""
+    features = {}
+    for key, feature in policy.config.input_features.items():
+        shape, is_camera = tuple(feature.shape), feature.type.name == "VISUAL"
+        features[key] = Feature("camera", "uint8", shape) if is_camera else Feature("numeric", "float32", shape)
+    return features
+
+
+def _as_bytes(picture: Tensor) -> Tensor:
+    """Pictures from 0 to 1 as the bytes they were made of."""
+    return picture if picture.dtype == torch.uint8 else (picture * 255).round().to(torch.uint8)
+
+
+def _as_floats(value: Any) -> Any:
+    """Pictures as LeRobot's policies take them, from 0 to 1; everything else as it is."""
+    return value / 255 if torch.is_tensor(value) and value.dtype == torch.uint8 else value

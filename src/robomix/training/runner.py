@@ -1,0 +1,110 @@
+"""A trained policy, loaded from its folder: its weights, its processors, and both as a function of observations."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robomix.errors import ConfigError
+from robomix.training.lerobot import PreTrainedConfig, get_policy_class, make_pre_post_processors
+
+
+def load_policy(folder: Path, device: str) -> Any:
+    """The LeRobot policy in `folder`, on `device`, in evaluation mode. Raises ConfigError where there is none."""
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"{folder} is no policy folder: config.json is missing")
+    try:
+        config = PreTrainedConfig.from_pretrained(folder)
+        config.device = device
+        with redirect_stdout(sys.stderr):  # LeRobot prints where it found the weights; stdout is for results
+            policy = get_policy_class(config.type).from_pretrained(folder, config=config)
+    except Exception as error:  # files missing, damaged or of another version, packages missing: all are told
+        raise ConfigError(f"the policy in {folder} cannot be loaded: {error}") from error
+    policy.eval()
+    return policy
+
+
+def load_processors(policy: Any, folder: Path) -> tuple[Any, Any]:
+    """LeRobot's (preprocessor, postprocessor) saved in `folder`, for `policy`, on its device."""
+    device = {"device_processor": {"device": str(policy.config.device)}}
+    try:
+        made: tuple[Any, Any] = make_pre_post_processors(
+            policy.config, pretrained_path=str(folder), preprocessor_overrides=device
+        )
+    except Exception as error:  # as above
+        raise ConfigError(f"the processors in {folder} cannot be loaded: {error}") from error
+    return made
+
+
+@contextmanager
+def executing(policy: Any, n_action_steps: int | None) -> Iterator[int]:
+    """Inside, `policy` executes `n_action_steps` of each chunk (None: as it is configured); yields how many.
+
+    Raises ConfigError where its chunks are shorter.
+    """
+    config = policy.config
+    own = getattr(config, "n_action_steps", 1)
+    wanted = own if n_action_steps is None else n_action_steps
+    longest = getattr(config, "chunk_size", getattr(config, "horizon", own))
+    if not 1 <= wanted <= longest or (wanted != own and not hasattr(config, "n_action_steps")):
+        raise ConfigError(
+            f"n_action_steps: found {wanted}, expected 1 to {longest}, the length of the policy's chunks."
+        )
+    try:
+        if wanted != own:
+            config.n_action_steps = wanted
+        policy.reset()
+        yield wanted
+    finally:
+        if wanted != own:
+            config.n_action_steps = own
+        policy.reset()
+
+
+class PolicyRunner:
+    """A policy folder as a function from one observation to one action, with the chunk queue inside.
+
+    It is a plain LeRobot policy with its own processors. A vector narrower than the policy's input is padded with zeros
+    at the end, as in training; the action comes as wide as the policy's, the robot takes its own first entries.
+    """
+
+    def __init__(self, folder: str | Path, *, device: str = "cpu", n_action_steps: int | None = None) -> None:
+        """Loads `folder`; `n_action_steps` replaces how much of each chunk is executed.
+
+        Raises ConfigError where the folder holds no policy.
+        """
+        self.policy = load_policy(Path(folder), device)
+        if n_action_steps is not None:
+            self.policy.config.n_action_steps = n_action_steps
+            self.policy.reset()
+        self._preprocess, self._postprocess = load_processors(self.policy, Path(folder))
+        self._inputs = self.policy.config.input_features
+
+    def reset(self) -> None:
+        """To be called at the start of an episode."""
+        self.policy.reset()
+
+    def __call__(self, observation: dict[str, Any]) -> np.ndarray:
+        """The next action, (A,) float32, for an observation: vectors (D,), cameras (C, H, W) uint8, `task` text."""
+        batch: dict[str, Any] = {key: self._tensor(key, observation) for key in self._inputs}
+        batch["task"] = observation.get("task", "")
+        with torch.inference_mode():
+            action = self._postprocess(self.policy.select_action(self._preprocess(batch)))
+        return action.squeeze(0).cpu().numpy()
+
+    def _tensor(self, key: str, observation: dict[str, Any]) -> torch.Tensor:
+        shape = tuple(self._inputs[key].shape)
+        if key not in observation:
+            return torch.zeros(shape)
+        value = torch.as_tensor(observation[key])
+        if value.dtype == torch.uint8:
+            value = value.float() / 255
+        if value.ndim == 1 and value.shape[0] < shape[0]:
+            value = torch.nn.functional.pad(value.float(), (0, shape[0] - value.shape[0]))
+        if tuple(value.shape) != shape:
+            raise ConfigError(f"the policy takes {key!r} of shape {shape}, the observation has {tuple(value.shape)}")
+        return value.float()

@@ -1,0 +1,83 @@
+"""Which environment a source's policy is rolled out in: that of its `env:` block, else the one its dataset names."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from robomix.errors import ConfigError
+from robomix.mixture.source import Source
+from robomix.problems import KeyPath, Problem, report
+from robomix.training.choices import build_block, choice_problems
+from robomix.training.environments import GymEnvConfig, check_environment, environment_of
+from robomix.training.lerobot import EnvConfig
+from robomix.validation import fields_of, fit, unknown_keys
+
+
+@dataclass(frozen=True)
+class SourceEnvironment:
+    """An environment, and what lies between it and a source."""
+
+    config: EnvConfig
+    rename_map: Mapping[str, str] = field(default_factory=dict)
+    """What the environment calls an observation, to what the dataset calls it; LeRobot's name for it."""
+    n_action_steps: int | None = None
+    """How many actions of each chunk are executed before the policy looks again; None: as it is configured."""
+
+
+OWN = {"rename_map": dict[str, str], "n_action_steps": int}
+"""Keys of an `env:` block that are not LeRobot's."""
+
+
+def env_problems(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
+    """What is wrong with the `env:` block of a source, as far as it can be told without opening its dataset.
+
+    A block without `type` is about the environment that the dataset names.
+    """
+    problems = [p for name, hint in OWN.items() if name in block for p in fit(hint, block[name], (*key, name))]
+    if not problems and block.get("n_action_steps", 1) < 1:
+        problems.append(Problem((*key, "n_action_steps"), f"found {block['n_action_steps']}, expected 1 or more."))
+    settings = {name: value for name, value in block.items() if name not in OWN}
+    return problems + (choice_problems("env", settings, key) if "type" in block else [])
+
+
+def dataset_env_problems(dataset: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the `env:` blocks of the sources, in a `dataset:` block that is right otherwise."""
+    blocks = {i: source["env"] for i, source in enumerate(dataset.get("datasets", ())) if source.get("env") is not None}
+    return [p for i, env in blocks.items() for p in env_problems(env, ("dataset", "datasets", i, "env"))]
+
+
+def environment_for(source: Source) -> SourceEnvironment:
+    """The environment of a source that says `eval: true`. Raises ConfigError where none is known."""
+    block = source.config.env or {}
+    settings = {name: value for name, value in block.items() if name not in OWN}
+    config = build_block("env", settings, None) if "type" in settings else _of_the_dataset(source, settings)
+    check_environment(config)
+    return SourceEnvironment(config, **{name: value for name, value in block.items() if name in OWN})
+
+
+def _of_the_dataset(source: Source, settings: Mapping[str, Any]) -> EnvConfig:
+    """The environment the dataset names, with `settings` in place of its own."""
+    dataset = source.dataset
+    if dataset.env_args is None:
+        raise ConfigError(
+            f"it says `eval: true`, but {dataset.path} ({dataset.format}) does not say in which environment. Name it "
+            "with the source, by LeRobot's settings: `env: {type: pusht}`."
+        )
+    config: Any = environment_of(dataset.env_args, cameras=_cameras(source))
+    kind: Any = type(config)
+    known, key = fields_of(kind), ("env",)
+    if isinstance(config, GymEnvConfig):  # the only one whose rate env_args do not say
+        settings = {"fps": round(dataset.recorded_fps)} | dict(settings)
+    problems = unknown_keys(settings, known, key)
+    if problems := problems or [p for name, value in settings.items() for p in fit(known[name], value, (*key, name))]:
+        raise report(problems)
+    return dataclasses.replace(config, **settings)
+
+
+def _cameras(source: Source) -> list[str]:
+    """The cameras of the dataset that its samples are made of, as simulators call them."""
+    needed = source.windows_for(dict.fromkeys(source.features))[0]
+    recorded = [source.mapped_keys()[key] for key in needed]
+    cameras = [key for key in recorded if source.dataset.features[key].is_camera]
+    return [key.removeprefix("observation.images.") for key in cameras]
