@@ -92,8 +92,9 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_readme_shows_the_example_file_as_it_is() -> None:
     shown = yaml.safe_load(next(text for name, text in blocks("yaml") if name.startswith("README.md")))
-    real = yaml.safe_load((PROJECT / "examples/two_robots.yaml").read_text())
-    for key in ("normalize_by", "datasets"):
+    real = yaml.safe_load((PROJECT / "examples/every_format.yaml").read_text())
+    for key in ("alpha", "normalize_by"):
         assert shown["dataset"][key] == real["dataset"][key]
+    assert all(source in real["dataset"]["datasets"] for source in shown["dataset"]["datasets"])
     assert shown["policy"].items() <= real["policy"].items()
     assert (shown["steps"], shown["batch_size"]) == (real["steps"], real["batch_size"])
