@@ -199,6 +199,18 @@ class Clairvoyant(StateChange):
         return covered(super().windows(after), {"observation.state": (0, 1)})
 
 
+def test_a_robot_without_actions_is_not_run() -> None:
+    made = source(arm(), feature_map={"action.joints": None, "action.gripper": None})
+    with pytest.raises(AlignmentError, match="has no 'action' that could be executed, only state, camera"):
+        LiveSource(made, {})
+
+
+def test_a_robot_acts_on_what_it_has_seen() -> None:
+    made = source(arm(), **joined())
+    with pytest.raises(AlignmentError, match="act was called before observe"):
+        LiveSource(made, features_of(made)).act(torch.zeros(1, 4))
+
+
 def test_steps_that_look_ahead_cannot_be_run_live() -> None:
     made = source(arm(), **joined({"type": "clairvoyant", "kwargs": {}}))
     with pytest.raises(AlignmentError, match="those after 0 have not happened yet"):

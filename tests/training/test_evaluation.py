@@ -1,6 +1,7 @@
 """Each dataset's policy is rolled out in that dataset's own environment, in its own words, under its own name."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import pytest
 import torch
 
 from robomix.cli.main import main
+from robomix.config import SourceConfig
 from robomix.features import Feature
+from robomix.formats import open_dataset
 from robomix.formats.lerobot.writer import DatasetWriter
+from robomix.mixture.source import Source
 from robomix.training.drivers import PlainDriver
-from robomix.training.lerobot import EnvConfig, close_envs, make_env, make_env_pre_post_processors
+from robomix.training.lerobot import EnvConfig, PreTrainedConfig, close_envs, make_env, make_env_pre_post_processors
 from robomix.training.rollouts import Filming, roll_out
-from robomix.training.runner import executing, load_policy, load_processors
-from tests.training.point_env import Cart, Crane, demonstration
+from robomix.training.runner import executing, load_policy, load_processors, planning_of
+from robomix.training.source_environment import environment_for
+from tests.training.point_env import MAX_MOVE, Cart, Crane, demonstration
 
 CART = {"type": "gym", "task": "Cart-v0", "package": "tests.training.point_env", "fps": 10}
 CRANE = CART | {"task": "Crane-v0"}
@@ -160,6 +165,86 @@ def test_rollouts_are_those_of_lerobots_own_evaluation(run: Path, tmp_path: Path
     assert [episode.reward for episode in ours] == [episode["sum_reward"] for episode in theirs]
 
 
+def test_a_rate_that_does_not_divide_the_recordings_needs_a_word_on_how_long_actions_are_held(
+    data: Path, run: Path, tmp_path: Path, capsys: Any
+) -> None:
+    cart = {"path": str(data / "cart"), "key": "go/cart", "env": CART}
+    (tmp_path / "mix.json").write_text(json.dumps({"dataset": {"rate": 4, "datasets": [cart]}}))
+    argv = ["eval", str(run), f"--config={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / 'out'}", "--episodes=1"]
+    assert main(argv) == 2
+    assert "is recorded at 10 Hz and resampled to 4 Hz, which does not divide it" in capsys.readouterr().err
+    cart["env"] = CART | {"repeat": 2}
+    (tmp_path / "mix.json").write_text(json.dumps({"dataset": {"rate": 4, "datasets": [cart]}}))
+    assert main(argv) == 0
+
+
+def test_an_environment_that_says_another_rate_than_the_dataset_is_told(data: Path, caplog: Any) -> None:
+    dataset = open_dataset(data / "cart")
+    config = SourceConfig(root="cart", eval=True, env={"type": "robomix", "task": "fetch"})
+    found = environment_for(Source(dataset, config, name="cart"))
+    assert found.repeat == 1
+    assert "'cart' is recorded at 10 Hz, and its environment 'robomix' says 25 steps per second" in caplog.text
+
+
+def test_what_the_environment_does_to_actions_is_done() -> None:
+    """LeRobot's environments may have steps of their own for actions, such as another form of rotations."""
+    env = EnvConfig.get_choice_class("gym")(task="Cart-v0", package="tests.training.point_env")
+    envs = make_env(env, n_envs=1)
+
+    def forward(action: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"action": action["action"] + 0.5}
+
+    roll_out(envs["gym"][0], Counting(), episodes=1, seed=3, finish=forward, max_steps=3)
+    cart = envs["gym"][0].envs[0].unwrapped._env.unwrapped
+    start = np.random.Generator(np.random.PCG64(3)).uniform(-1, 1)
+    close_envs(envs)
+    assert cart.place == pytest.approx(start + 3 * MAX_MOVE)
+
+
+@EnvConfig.register_subclass("two carts")
+@dataclass
+class TwoCarts(EnvConfig):
+    """A suite of two tasks, as LIBERO is one of ten."""
+
+    task: str | None = "both"
+    fps: int = 10
+
+    @property
+    def gym_kwargs(self) -> dict[str, Any]:
+        return {}
+
+    def create_envs(self, n_envs: int, use_async_envs: bool = False) -> Any:
+        made = [EnvConfig.get_choice_class("gym")(**{k: v for k, v in CART.items() if k != "type"}) for _ in range(2)]
+        return {"carts": {i: make_env(config, n_envs=n_envs)["gym"][0] for i, config in enumerate(made)}}
+
+
+def test_an_environment_of_several_tasks_is_evaluated_in_each_and_no_video_is_lost(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    cart = {"path": str(data / "cart"), "key": "c", "env": {"type": "two carts"}}
+    (tmp_path / "mix.json").write_text(json.dumps({"dataset": {"datasets": [cart]}}))
+    argv = ["eval", str(run), f"--config={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / 'out'}", "--episodes=2"]
+    assert main([*argv, "--videos=2"]) == 0
+    assert json.loads((tmp_path / "out" / "eval.json").read_text())["c"]["episodes"] == 4
+    assert {path.name for path in (tmp_path / "out" / "videos").iterdir()} == {"c--carts_0", "c--carts_1"}
+    assert len(list((tmp_path / "out" / "videos").rglob("*.mp4"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "expected"),
+    [
+        ("act", {"chunk_size": 9, "n_action_steps": 4}, (4, 9)),
+        ("diffusion", {"horizon": 16, "n_obs_steps": 2, "n_action_steps": 8}, (8, 15)),
+        ("vqbet", {"action_chunk_size": 5}, (5, None)),
+        ("bc", {"chunk_size": 6, "n_action_steps": 3}, (3, 6)),
+        ("bc", {"rnn_type": "LSTM", "rnn_horizon": 7}, (7, None)),
+    ],
+)
+def test_when_a_policy_plans_anew_is_known(kind: str, settings: dict[str, Any], expected: tuple[int, int]) -> None:
+    planning = planning_of(PreTrainedConfig.get_choice_class(kind)(**settings))
+    assert (planning.steps, planning.longest) == expected
+
+
 class Counting:
     """Goes nowhere, and counts how often it is asked where to."""
 
@@ -214,11 +299,11 @@ def test_the_length_of_what_is_executed_is_each_environments_own(run: Path) -> N
             "datasets[0].env.n_action_steps (go/cart): found 0, expected 1 or more",
         ),
         ({"env": CART | {"n_action_steps": 4}}, "n_action_steps: found 4, expected 1 to 3"),
+        ({"env": CART | {"repeat": 0}}, "datasets[0].env.repeat (go/cart): found 0, expected 1 or more"),
         (
             {"env": CART | {"task": "Cat-v0"}},
             "source 'go/cart' cannot be evaluated: gymnasium has no environment 'Cat-v0'",
         ),
-        ({"env": CART | {"fps": 15}}, "its frames come at 10 Hz and its environment steps at 15 Hz"),
         ({"env": None, "eval": True}, "does not say in which environment"),
         (
             {
@@ -227,7 +312,8 @@ def test_the_length_of_what_is_executed_is_each_environments_own(run: Path) -> N
             },
             "needs the observation 'observation.state'",
         ),
-        ({"env": {"type": "robomix", "task": "fetch", "fps": 10}}, "steps at 25 Hz"),
+        ({"env": {"type": "robomix", "task": "fetch"}}, "of shape (2,), and is given an observation of shape (8,)"),
+        ({"feature_map": {"action": "observation.told"}}, "the mixture has no 'action' to learn"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_before_the_training(

@@ -16,7 +16,7 @@ from robomix.mixture.factory import make_mixture
 from robomix.mixture.resolve import resolve, streams
 from robomix.mixture.schedule import Schedule
 from robomix.training.command_line import parse_train_args
-from robomix.training.robomimic_config import read_robomimic_config
+from robomix.training.robomimic.config import read_robomimic_config
 from tests.hdf5_files import Truth5, write_robomimic
 from tests.training.robomimic_experiment import LOW_DIM, TEMPLATE, UNUSED_OF_TEMPLATE, changed, write_config
 

@@ -10,6 +10,8 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from robomix.training.seeds import EVALUATION_SEED
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -29,7 +31,7 @@ class Arguments:
     """Episodes in each environment."""
     batch_size: int = 0
     """Environments that are stepped at once; 0 for a number that suits the machine."""
-    seed: int = 1_000_000
+    seed: int = EVALUATION_SEED
     """Of the first episode; the next have the next seeds. By default those of trainings, far from demonstrations'."""
     videos: int = 4
     """Episodes of each environment to keep as videos."""

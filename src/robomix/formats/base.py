@@ -40,6 +40,11 @@ class FrameGroup:
     """Called with the request's whole output (N, C, H, W) uint8; writes out[positions]. Any thread may call it."""
 
 
+def bounds_of(lengths: np.ndarray) -> np.ndarray:
+    """(E + 1,) int64: where parts of `lengths` (E,) begin when they lie one after another, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
 class Dataset(ABC):
     """One dataset as it lies on disk, read-only, in its own names.
 

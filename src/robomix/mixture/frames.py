@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robomix.formats.base import Episodes
+from robomix.formats.base import Episodes, bounds_of
 
 NO_ROWS = np.empty((0, 2), dtype=np.int64)
 """No stretch of rows at all."""
@@ -40,12 +40,12 @@ class FrameTable:
         in order, each within one episode.
         """
         starts, lengths = episodes.starts[:-1][ordinals], episodes.lengths[ordinals]
-        bounds = _bounds(lengths)
+        bounds = bounds_of(lengths)
         # A run starts with its episode or after a stretch left out, and stops before the next stretch or the end.
         first, stop = (np.searchsorted(left_out[:, 0], rows) for rows in (starts, starts + lengths))
         runs = stop - first + 1
         episode = np.repeat(np.arange(len(ordinals)), runs)
-        place = np.arange(len(episode)) - np.repeat(_bounds(runs)[:-1], runs)  # of each run in its episode
+        place = np.arange(len(episode)) - np.repeat(bounds_of(runs)[:-1], runs)  # of each run in its episode
         stretch = first[episode] + place
         begins, ends = starts[episode], (starts + np.maximum(lengths - drop_n_last_frames, 0))[episode]
         after, before = place > 0, place < runs[episode] - 1
@@ -56,7 +56,7 @@ class FrameTable:
             first_rows=starts,
             bounds=bounds,
             run_frames=bounds[episode] + begins - starts[episode],
-            drawable_bounds=_bounds(np.maximum(ends - begins, 0)),
+            drawable_bounds=bounds_of(np.maximum(ends - begins, 0)),
         )
 
     @property
@@ -76,10 +76,6 @@ class FrameTable:
         """For frames: their episode (position among the chosen) and their place in it."""
         episode = _holder(self.bounds, frames)
         return episode, frames - self.bounds[episode]
-
-
-def _bounds(lengths: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 def _holder(bounds: np.ndarray, number: np.ndarray) -> np.ndarray:

@@ -6,9 +6,8 @@ from fractions import Fraction
 from numbers import Real
 
 from robomix.errors import ConfigError
+from robomix.features import ACTION
 from robomix.mixture.source import Horizons, Source
-
-ACTION = "action"
 
 
 def in_frames(delta_timestamps: Mapping[str, Sequence[float]], fps: Fraction) -> Horizons:

@@ -15,11 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from robomix.errors import AlignmentError, RobomixError, did_you_mean
-from robomix.features import Feature, sample_feature
+from robomix.features import ACTION, Feature, sample_feature
 from robomix.mixture.source import Source
 from robomix.mixture.transforms.windows import Window, pick
-
-ACTION = "action"
 
 
 class LiveSource:
@@ -39,6 +37,9 @@ class LiveSource:
         Raises:
             AlignmentError: where observations need frames of the future, or actions cannot be brought back.
         """
+        if ACTION not in source.features:
+            here = ", ".join(source.features)
+            raise AlignmentError(f"source {source.name!r} has no {ACTION!r} that could be executed, only {here}")
         self.source = source
         self.n_action_steps = n_action_steps
         self._inputs = dict(inputs)
@@ -90,7 +91,12 @@ class LiveSource:
         return aligned | {"task": values["task"]}
 
     def act(self, action: Tensor) -> Tensor:
-        """The dataset's own actions (n, a) of the policy's (n, A), for the latest observation."""
+        """The dataset's own actions (n, a) of the policy's (n, A), for the latest observation.
+
+        Raises AlignmentError before the first observation.
+        """
+        if not self._past:
+            raise AlignmentError(f"source {self.source.name!r}: act was called before observe")
         made = {ACTION: action[:, : self._width].float()}
         for i in reversed(range(len(self._undo))):
             step = self._undo[i]

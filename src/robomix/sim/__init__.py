@@ -1,25 +1,13 @@
-"""Simulated robots with scripted experts: demonstrations made on the spot, and closed-loop evaluation.
+"""Simulated robots with scripted experts: demonstrations made on the spot.
 
 with open_robot("fetch") as robot:
     record(robot, "demos/fetch", episodes=50)
-    print(rollout(robot, policy, episodes=20))
+
+Policies drive them through `robomix eval`, in the environment `{type: robomix, task: fetch}`.
 """
 
 from robomix.sim.record import Recording, demonstrate, record
 from robomix.sim.robot import Observation, SimulatedRobot
 from robomix.sim.robots import ROBOTS, open_robot
-from robomix.sim.rollout import EVALUATION_SEED, Policy, RolloutResult, rollout
 
-__all__ = [
-    "EVALUATION_SEED",
-    "ROBOTS",
-    "Observation",
-    "Policy",
-    "Recording",
-    "RolloutResult",
-    "SimulatedRobot",
-    "demonstrate",
-    "open_robot",
-    "record",
-    "rollout",
-]
+__all__ = ["ROBOTS", "Observation", "Recording", "SimulatedRobot", "demonstrate", "open_robot", "record"]

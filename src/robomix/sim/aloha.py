@@ -33,7 +33,6 @@ class AlohaRobot(MujocoRobot):
     fps = 50
     task = "Pick up the cube with the right arm and transfer it to the left arm"
     max_steps = 400
-    action_steps = 16
     state_names = tuple(JOINTS)
     environment_names = ("cube_x", "cube_y", "cube_z", "cube_qw", "cube_qx", "cube_qy", "cube_qz")
     action_names = tuple(JOINTS)

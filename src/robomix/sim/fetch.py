@@ -29,7 +29,6 @@ class FetchRobot(MujocoRobot):
     fps = 25
     task = "Move the block to the red target"
     max_steps = 100
-    action_steps = 4
     state_names = (
         "gripper_x", "gripper_y", "gripper_z", "right_finger", "left_finger",
         "gripper_vx", "gripper_vy", "gripper_vz",

@@ -23,7 +23,6 @@ class PushTRobot(SimulatedRobot):
     fps = 10
     task = "Push the T-shaped block onto the T-shaped target"
     max_steps = 300
-    action_steps = 8
     state_names = ("x", "y")
     environment_names = tuple(f"corner{i}_{axis}" for i in range(8) for axis in "xy")
     action_names = ("x", "y")

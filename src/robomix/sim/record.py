@@ -22,7 +22,7 @@ from robomix.formats.robomimic.writer import RobomimicWriter
 from robomix.sim.robot import ACTION, SimulatedRobot
 
 DEMONSTRATION_SEED = 0
-"""Where demonstrations start counting seeds; evaluation starts far above (`rollout.EVALUATION_SEED`)."""
+"""Where demonstrations start counting seeds; evaluation starts far above (`robomix.training.seeds`)."""
 REWARD, DONE = "next.reward", "next.done"
 _FRAMES_AFTER_SUCCESS = 5
 """A demonstration goes on for a moment, so that holding still at the goal is learned too."""

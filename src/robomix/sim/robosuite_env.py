@@ -124,10 +124,10 @@ def import_robosuite(package: str | None = None) -> Any:
     Raises ConfigError where one of them is missing.
     """
     logging.getLogger("robosuite_logs").addFilter(_is_serious)
-    for name in ("robosuite", package):
+    for name in ["robosuite", *([package] if package else [])]:
         try:
             with with_working_gl():
-                importlib.import_module(name or "robosuite")
+                importlib.import_module(name)
         except ImportError as error:
             advice = f"Install it with: {_INSTALL}" if name == "robosuite" else "Correct `package`, or install it."
             raise ConfigError(

@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from robomix.errors import AlignmentError, ConfigError, did_you_mean
-from robomix.features import Feature
+from robomix.features import ACTION, Feature
 from robomix.sim.render import Renderer, open_renderer
 
 STATE = "observation.state"
 ENVIRONMENT = "observation.environment_state"
-ACTION = "action"
 
 Observation = dict[str, np.ndarray]
 """`observation.state` (S,) float32, `observation.environment_state` (E,) float32, and for each camera asked for
@@ -34,8 +33,6 @@ class SimulatedRobot(ABC):
     """What to do, as a sentence; every demonstration carries it."""
     max_steps: ClassVar[int]
     """An episode that has not succeeded by then has failed."""
-    action_steps: ClassVar[int]
-    """How many actions of a predicted chunk a policy should execute before it looks again."""
     state_names: ClassVar[tuple[str, ...]]
     environment_names: ClassVar[tuple[str, ...]]
     action_names: ClassVar[tuple[str, ...]]

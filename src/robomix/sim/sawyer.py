@@ -24,7 +24,6 @@ class SawyerRobot(MujocoRobot):
     fps = 80
     task = "Push the puck to a goal"
     max_steps = 300
-    action_steps = 4
     state_names = ("hand_x", "hand_y", "hand_z", "gripper_opening")
     environment_names = (
         "puck_x", "puck_y", "puck_z", "puck_qx", "puck_qy", "puck_qz", "puck_qw", "goal_x", "goal_y", "goal_z",

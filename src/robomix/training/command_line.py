@@ -29,7 +29,7 @@ from robomix.training.lerobot import (
     load_plugin,
     register_third_party_plugins,
 )
-from robomix.training.robomimic_config import read_robomimic_config
+from robomix.training.robomimic.config import read_robomimic_config
 from robomix.validation import fields_of
 
 PLUGINS = "discover_packages_path"

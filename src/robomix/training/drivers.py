@@ -9,16 +9,14 @@ from torch import Tensor
 
 from robomix.features import Feature
 from robomix.mixture.live import LiveSource
+from robomix.training.normalization import ProcessorPair
 from robomix.training.rollouts import Observation
-
-Processors = tuple[Any, Any]
-"""LeRobot's (preprocessor, postprocessor) of one normalization group."""
 
 
 class PlainDriver:
     """A policy with its processors, for environments that speak its own language."""
 
-    def __init__(self, policy: Any, processors: Processors) -> None:
+    def __init__(self, policy: Any, processors: ProcessorPair) -> None:
         self._policy = policy
         self._preprocess, self._postprocess = processors
 
@@ -35,7 +33,7 @@ class PlainDriver:
 class SourceDriver(PlainDriver):
     """A policy of a mixture, for the environment of one of its sources."""
 
-    def __init__(self, live: LiveSource, policy: Any, processors: Processors, rename_map: Mapping[str, str]) -> None:
+    def __init__(self, live: LiveSource, policy: Any, processors: ProcessorPair, rename_map: Mapping[str, str]) -> None:
         """`rename_map` goes from what the environment calls an observation to what the dataset calls it."""
         super().__init__(policy, processors)
         self._live = live

@@ -10,12 +10,12 @@ from robomix.documents import read_document
 from robomix.errors import ConfigError, did_you_mean
 from robomix.mixture.factory import open_sources
 from robomix.problems import report
-from robomix.training.checkpoint import find_model, folder_name, model_folder_of, recorded_mixture
+from robomix.training.checkpoint import find_model, model_folder_of, recorded_mixture
 from robomix.training.choices import default_device, device_problem
-from robomix.training.evaluation import EVALUATION_SEED, Result, environments_of, evaluate_source
+from robomix.training.evaluation import Conditions, Result, environments_of, evaluate_source
 from robomix.training.lerobot import EvalConfig
-from robomix.training.rollouts import Filming
 from robomix.training.runner import load_policy, load_processors
+from robomix.training.seeds import EVALUATION_SEED
 from robomix.training.source_environment import dataset_env_problems
 
 
@@ -59,13 +59,11 @@ def evaluate_checkpoint(
     folders = {source.name: model_folder_of(model, source.name) for source in sources}
     policy = load_policy(next(iter(folders.values())), device or default_device())
     settings = EvalConfig(n_episodes=episodes, batch_size=batch_size)
-    results = []
-    for source in sources:
-        filming = Filming(video_folder / folder_name(source.name), videos) if video_folder else None
-        processors = load_processors(policy, folders[source.name])
-        environment = environments[source.name]
-        results.append(evaluate_source(source, environment, policy, processors, settings, seed=seed, videos=filming))
-    return results
+    conditions = Conditions(settings, seed=seed, video_folder=video_folder, videos=videos)
+    return [
+        evaluate_source(source, environments[source.name], policy, load_processors(policy, folder), conditions)
+        for source, folder in zip(sources, folders.values(), strict=True)
+    ]
 
 
 def _mixture(model: Path, config: Path | None) -> MixtureConfig:

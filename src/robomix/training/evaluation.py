@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,36 @@ from rich.table import Table
 from robomix.errors import AlignmentError, ConfigError, RobomixError
 from robomix.mixture.live import LiveSource
 from robomix.mixture.source import Source
-from robomix.training.drivers import PlainDriver, Processors, SourceDriver, observations_of
+from robomix.training.checkpoint import folder_name
+from robomix.training.drivers import PlainDriver, SourceDriver, observations_of
 from robomix.training.lerobot import EnvConfig, EvalConfig, close_envs, make_env, make_env_pre_post_processors
+from robomix.training.normalization import ProcessorPair
 from robomix.training.rollouts import Episode, Filming, roll_out
 from robomix.training.runner import executing
+from robomix.training.seeds import EVALUATION_SEED
 from robomix.training.source_environment import SourceEnvironment, environment_for
 
-EVALUATION_SEED = 1_000_000
-"""First seed of the episodes, whatever the training's seed: far from demonstrations, the same for all policies."""
+
+@dataclass(frozen=True)
+class Conditions:
+    """How policies are rolled out, the same for all."""
+
+    settings: EvalConfig
+    """LeRobot's: how many episodes, how many at once."""
+    seed: int = EVALUATION_SEED
+    """Of the first episode; the others have the next ones."""
+    max_steps: int | None = None
+    """Steps after which an episode is given up; None: the environment's own limit."""
+    video_folder: Path | None = None
+    """Where videos are kept, in folders named by the source; None: nowhere."""
+    videos: int = 4
+    """How many of each."""
+
+    def filming(self, name: str) -> Filming | None:
+        """What is filmed of the source or task `name`."""
+        if self.video_folder is None or self.videos < 1:
+            return None
+        return Filming(self.video_folder / folder_name(name), self.videos)
 
 
 @dataclass(frozen=True)
@@ -71,77 +94,51 @@ def environments_of(sources: Sequence[Source]) -> dict[str, SourceEnvironment]:
         if source.config.eval:
             with _speaking_of(source):
                 found[source.name] = environment_for(source)
-                _repeats(source, found[source.name].config)
     return found
 
 
 def evaluate_source(
-    source: Source,
-    environment: SourceEnvironment,
-    policy: Any,
-    processors: Processors,
-    settings: EvalConfig,
-    *,
-    seed: int,
-    max_steps: int | None = None,
-    videos: Filming | None = None,
+    source: Source, environment: SourceEnvironment, policy: Any, processors: ProcessorPair, conditions: Conditions
 ) -> Result:
     """Rolls `policy` out in the environment of `source`. Raises ConfigError or AlignmentError where they do not fit."""
     with _speaking_of(source), executing(policy, environment.n_action_steps) as n_action_steps:
-        if getattr(policy.config, "temporal_ensemble_coeff", None) is not None and _relative(source):
-            raise ConfigError(
-                "its actions are relative to the state at the chunk's start, which temporal_ensemble_coeff mixes up"
-            )
-        live = LiveSource(source, observations_of(policy), n_action_steps=n_action_steps)
+        ensembled = getattr(policy.config, "temporal_ensemble_coeff", None) is not None
+        if _relative(source) and (ensembled or n_action_steps is None):
+            why = "temporal_ensemble_coeff mixes several" if ensembled else "it is not known when this policy makes one"
+            raise ConfigError(f"its actions are relative to the state at a plan's start, and {why}")
+        live = LiveSource(source, observations_of(policy), n_action_steps=n_action_steps or 1)
         driver = SourceDriver(live, policy, processors, environment.rename_map)
-        return evaluate(
-            source.name,
-            environment.config,
-            driver,
-            policy,
-            settings,
-            seed=seed,
-            max_steps=max_steps,
-            videos=videos,
-            repeat=_repeats(source, environment.config),
-        )
+        return evaluate(source.name, environment.config, driver, policy, conditions, repeat=environment.repeat)
 
 
 def evaluate(
-    name: str,
-    env: EnvConfig,
-    driver: PlainDriver,
-    policy: Any,
-    settings: EvalConfig,
-    *,
-    seed: int,
-    max_steps: int | None = None,
-    videos: Filming | None = None,
-    repeat: int = 1,
+    name: str, env: EnvConfig, driver: PlainDriver, policy: Any, conditions: Conditions, *, repeat: int = 1
 ) -> Result:
-    """Rolls `driver` out in `env`, `settings.n_episodes` times, `settings.batch_size` at once."""
+    """Rolls `driver` out in `env`, in each of its tasks if it has several; each action is held for `repeat` steps."""
     started = time.perf_counter()
-    batch_size = min(settings.batch_size, settings.n_episodes)
-    prepare, _ = make_env_pre_post_processors(env_cfg=env, policy_cfg=policy.config)
-    envs = _made(env, batch_size, settings.use_async_envs)
+    settings = conditions.settings
+    prepare, finish = make_env_pre_post_processors(env_cfg=env, policy_cfg=policy.config)
+    envs = _made(env, min(settings.batch_size, settings.n_episodes), settings.use_async_envs)
+    tasks = [(f"{suite}_{i}", made) for suite, of_suite in envs.items() for i, made in of_suite.items()]
     was_training = policy.training
     policy.eval()
-    torch.manual_seed(seed)
+    torch.manual_seed(conditions.seed)
     episodes: list[Episode] = []
     try:
-        for suite in envs.values():
-            for vector_env in suite.values():
-                episodes += roll_out(
-                    vector_env,
-                    driver,
-                    episodes=settings.n_episodes,
-                    seed=seed,
-                    repeat=repeat,
-                    prepare=prepare,
-                    max_steps=max_steps,
-                    filming=videos,
-                    title=f"rollouts of {name}",
-                )
+        for task, vector_env in tasks:
+            named = f"{name}/{task}" if len(tasks) > 1 else name
+            episodes += roll_out(
+                vector_env,
+                driver,
+                episodes=settings.n_episodes,
+                seed=conditions.seed,
+                repeat=repeat,
+                prepare=prepare,
+                finish=finish,
+                max_steps=conditions.max_steps,
+                filming=conditions.filming(named),
+                title=named,
+            )
     finally:
         close_envs(envs)
         policy.train(was_training)
@@ -176,18 +173,6 @@ def _made(env: EnvConfig, batch_size: int, use_async: bool) -> dict[str, dict[in
     except Exception as error:  # a simulator that is not installed or refuses its settings: whatever it says is told
         raise ConfigError(f"the environment {env.type!r} cannot be made: {type(error).__name__}: {error}") from error
     return made
-
-
-def _repeats(source: Source, env: EnvConfig) -> int:
-    """How many steps of the environment one of the source takes: more than one where `rate` is lower than its own."""
-    own = source.dataset.fps
-    times = env.fps / own
-    if times.denominator != 1:
-        raise ConfigError(
-            f"its frames come at {float(own):g} Hz and its environment steps at {env.fps} Hz, which is no multiple of "
-            "it. Choose a `rate` that divides the environment's, or correct `fps`."
-        )
-    return int(times)
 
 
 def _relative(source: Source) -> bool:

@@ -9,15 +9,11 @@ from rich.console import Console
 
 from robomix.errors import AlignmentError, ConfigError
 from robomix.mixture.source import Source
-from robomix.training.checkpoint import folder_name
 from robomix.training.config import TrainConfig
-from robomix.training.drivers import PlainDriver, Processors
-from robomix.training.evaluation import EVALUATION_SEED, as_table, environments_of, evaluate, evaluate_source
+from robomix.training.drivers import PlainDriver
+from robomix.training.evaluation import Conditions, as_table, environments_of, evaluate, evaluate_source
 from robomix.training.lerobot import EvalConfig
-from robomix.training.rollouts import Filming
-
-VIDEOS = 4
-"""Episodes of each environment that are kept as videos."""
+from robomix.training.normalization import ProcessorPair
 
 
 class Evaluator:
@@ -30,6 +26,8 @@ class Evaluator:
         self._groups = groups
         with _or_without():
             self._environments = environments_of(sources) if config.env_eval_freq > 0 else {}
+        if config.env is not None and "env" in self._environments:
+            raise ConfigError("a dataset is named 'env', as the evaluation of --env.type is. Give it another `name`.")
         if config.env is not None and len(set(groups.values())) > 1:
             raise ConfigError(
                 f"--env.type={config.env.type} is one robot, but the mixture normalizes {len(set(groups.values()))} "
@@ -42,31 +40,24 @@ class Evaluator:
         wanted = bool(self._environments) or self._config.env is not None
         return wanted and every > 0 and (step % every == 0 or step == self._config.steps)
 
-    def try_out(self, policy: Any, processors: Mapping[str, Processors]) -> None:
+    def try_out(self, policy: Any, processors: Mapping[str, ProcessorPair]) -> None:
         """One step in each environment, so that what does not fit is told before the training and not after it."""
-        once = EvalConfig(n_episodes=1, batch_size=1)
-        for name, environment in self._environments.items():
-            source, pair = self._sources[name], processors[self._groups[name]]
-            with _or_without():
-                evaluate_source(source, environment, policy, pair, once, seed=EVALUATION_SEED, max_steps=1)
+        once = Conditions(EvalConfig(n_episodes=1, batch_size=1), max_steps=1)
+        with _or_without():
+            for name, environment in self._environments.items():
+                evaluate_source(self._sources[name], environment, policy, processors[self._groups[name]], once)
 
-    def __call__(self, policy: Any, processors: Mapping[str, Processors], step: int) -> dict[str, Any]:
+    def __call__(self, policy: Any, processors: Mapping[str, ProcessorPair], step: int) -> dict[str, Any]:
         """Evaluates `policy` with the processors of each group, prints a table; the record for the metrics."""
-        config, results = self._config, []
-        folder = Path(config.output_dir) / "eval" / f"step_{step:06d}"
-        for name, environment in self._environments.items():
-            videos = Filming(folder / folder_name(name), VIDEOS)
-            pair = processors[self._groups[name]]
-            source = self._sources[name]
-            results.append(
-                evaluate_source(source, environment, policy, pair, config.eval, seed=EVALUATION_SEED, videos=videos)
-            )
-        if config.env is not None:
+        folder = Path(self._config.output_dir) / "eval" / f"step_{step:06d}"
+        conditions = Conditions(self._config.eval, video_folder=folder)
+        results = [
+            evaluate_source(self._sources[name], environment, policy, processors[self._groups[name]], conditions)
+            for name, environment in self._environments.items()
+        ]
+        if self._config.env is not None:
             driver = PlainDriver(policy, next(iter(processors.values())))
-            videos = Filming(folder, VIDEOS)
-            results.append(
-                evaluate("env", config.env, driver, policy, config.eval, seed=EVALUATION_SEED, videos=videos)
-            )
+            results.append(evaluate("env", self._config.env, driver, policy, conditions))
         Console().print(as_table(results))
         return {"step": step, "eval": {result.name: result.record() for result in results}}
 

@@ -14,6 +14,9 @@ from torch import Tensor
 from robomix.statistics.compute import Stats
 from robomix.training.lerobot import NormalizerProcessorStep, make_pre_post_processors
 
+ProcessorPair = tuple[Any, Any]
+"""LeRobot's (preprocessor, postprocessor) of one normalization group."""
+
 TINY_BESIDE_OTHERS = 1e-4
 """An entry whose deviation is below this share of its vector's largest one is noise on a constant."""
 
@@ -83,8 +86,8 @@ class Processors:
 
     training: Any
     """Turns a batch of the loader into the policy's input."""
-    by_group: dict[str, tuple[Any, Any]]
-    """Group name to LeRobot's (preprocessor, postprocessor), for checkpoints and rollouts."""
+    by_group: dict[str, ProcessorPair]
+    """By the group's name, for checkpoints and rollouts."""
     normalizer: GroupNormalizer | None
     """The step of `training` that must know the groups; None where there is only one."""
 

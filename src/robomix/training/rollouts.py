@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from robomix.errors import AlignmentError
@@ -58,53 +59,48 @@ def roll_out(
     seed: int,
     repeat: int = 1,
     prepare: Callable[[Observation], Observation] = lambda observation: observation,
+    finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda action: action,
     max_steps: int | None = None,
     filming: Filming | None = None,
     title: str = "rollouts",
 ) -> list[Episode]:
     """Lets `driver` act in `env`, a gymnasium VectorEnv of LeRobot, in the episodes of seeds `seed`, `seed + 1`, ...
 
-    Each action is held for `repeat` steps. `prepare` is the environment's own preprocessing of observations. An episode
-    ends as the environment says, or after `max_steps`, and is solved if `is_success` was ever true in it. Raises
-    AlignmentError where the driver's actions are not what the environment takes.
+    Each action is held for `repeat` steps. `prepare` and `finish` are the environment's own processing of observations
+    and of actions, {"action": (n, A) tensor}. An episode ends as the environment says, or after `max_steps`, and is
+    solved if `is_success` was ever true in it. Raises AlignmentError where the actions are not what it takes.
     """
     limit = max_steps or env.call("_max_episode_steps")[0]
+
+    def act(seen: Any) -> np.ndarray:
+        told = driver(prepare(preprocess_observation(seen) | {"task": _tasks(env)}))
+        return _checked(env, finish({"action": torch.from_numpy(told)})["action"].to("cpu").numpy())
+
     done: list[Episode] = []
     with tqdm(total=episodes, desc=title, unit="episode", delay=2, leave=False, disable=None) as progress:
         while len(done) < episodes:
             seeds = [seed + len(done) + i for i in range(env.num_envs)]
             wanted = min(episodes, filming.episodes if filming else 0) - len(done)
+            driver.reset()
             with _Film(env, filming.folder if filming else Path(), seeds[: max(0, wanted)]) as film:
-                batch = _roll_out_batch(env, driver, seeds, limit, repeat, prepare, film)[: episodes - len(done)]
+                batch = _roll_out_batch(env, act, seeds, limit, repeat, film)[: episodes - len(done)]
             done += batch
             progress.update(len(batch))
     return done
 
 
 def _roll_out_batch(
-    env: Any,
-    driver: Driver,
-    seeds: Sequence[int],
-    limit: int,
-    repeat: int,
-    prepare: Callable[[Observation], Observation],
-    film: "_Film",
+    env: Any, act: Callable[[Any], np.ndarray], seeds: Sequence[int], limit: int, repeat: int, film: "_Film"
 ) -> list[Episode]:
     n = env.num_envs
-    driver.reset()
     seen, _ = env.reset(seed=list(seeds), options={NEW_ROLLOUT_OPTION: True})
     running, solved = np.ones(n, bool), np.zeros(n, bool)
     reward, steps = np.zeros(n), np.zeros(n, int)
-    action = None
+    action = np.empty(0)
     for step in range(limit):
         film.add(step, running)
-        if step % repeat == 0 or action is None:
-            action = driver(prepare(preprocess_observation(seen) | {"task": _tasks(env)}))
-            if action.shape != env.action_space.shape:
-                raise AlignmentError(
-                    f"the environment takes actions of {env.single_action_space.shape[-1]} numbers, the policy gives "
-                    f"{action.shape[-1]}. Are dataset and environment of the same robot, in the same control mode?"
-                )
+        if step % repeat == 0:
+            action = act(seen)
         seen, gained, terminated, truncated, info = env.step(action)
         reward += np.where(running, gained, 0.0)
         steps += running
@@ -115,6 +111,15 @@ def _roll_out_batch(
     film.finish(solved)
     values = zip(seeds, solved, reward, steps, strict=True)
     return [Episode(int(s), bool(success), float(r), int(count)) for s, success, r, count in values]
+
+
+def _checked(env: Any, action: np.ndarray) -> np.ndarray:
+    if action.shape != env.action_space.shape:
+        raise AlignmentError(
+            f"the environment takes actions of {env.single_action_space.shape[-1]} numbers, the policy gives "
+            f"{action.shape[-1]}. Are dataset and environment of the same robot, in the same control mode?"
+        )
+    return action
 
 
 def _tasks(env: Any) -> list[str]:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from robomix.errors import ConfigError
 from robomix.training.lerobot import PreTrainedConfig, get_policy_class, make_pre_post_processors
+from robomix.training.normalization import ProcessorPair
 
 
 def load_policy(folder: Path, device: str) -> Any:
@@ -28,11 +30,11 @@ def load_policy(folder: Path, device: str) -> Any:
     return policy
 
 
-def load_processors(policy: Any, folder: Path) -> tuple[Any, Any]:
+def load_processors(policy: Any, folder: Path) -> ProcessorPair:
     """LeRobot's (preprocessor, postprocessor) saved in `folder`, for `policy`, on its device."""
     device = {"device_processor": {"device": str(policy.config.device)}}
     try:
-        made: tuple[Any, Any] = make_pre_post_processors(
+        made: ProcessorPair = make_pre_post_processors(
             policy.config, pretrained_path=str(folder), preprocessor_overrides=device
         )
     except Exception as error:  # as above
@@ -40,29 +42,58 @@ def load_processors(policy: Any, folder: Path) -> tuple[Any, Any]:
     return made
 
 
-@contextmanager
-def executing(policy: Any, n_action_steps: int | None) -> Iterator[int]:
-    """Inside, `policy` executes `n_action_steps` of each chunk (None: as it is configured); yields how many.
+@dataclass(frozen=True)
+class Planning:
+    """How often a policy looks at what it sees and plans anew."""
 
-    Raises ConfigError where its chunks are shorter.
+    steps: int | None
+    """How many actions of a plan it executes; for a recurrent one, the length of the sequences it was trained on."""
+    longest: int | None
+    """How many it could execute; None where that cannot be set."""
+
+
+def planning_of(config: Any) -> Planning:
+    """The planning of a LeRobot policy, as far as its config is understood."""
+    if getattr(config, "is_recurrent", False):
+        return Planning(config.rnn_horizon, None)
+    if hasattr(config, "action_chunk_size"):  # VQ-BeT executes all of it
+        return Planning(config.action_chunk_size, None)
+    steps = getattr(config, "n_action_steps", None)
+    if hasattr(config, "chunk_size"):
+        return Planning(steps, config.chunk_size)
+    if hasattr(config, "horizon") and hasattr(config, "n_obs_steps"):  # a plan begins with the frames already seen
+        return Planning(steps, config.horizon - config.n_obs_steps + 1)
+    return Planning(steps, steps)
+
+
+@contextmanager
+def executing(policy: Any, n_action_steps: int | None) -> Iterator[int | None]:
+    """Inside, `policy` executes `n_action_steps` of each plan (None: as it is configured); yields how many, if known.
+
+    Raises ConfigError where its plans are shorter, or of one length.
     """
-    config = policy.config
-    own = getattr(config, "n_action_steps", 1)
-    wanted = own if n_action_steps is None else n_action_steps
-    longest = getattr(config, "chunk_size", getattr(config, "horizon", own))
-    if not 1 <= wanted <= longest or (wanted != own and not hasattr(config, "n_action_steps")):
-        raise ConfigError(
-            f"n_action_steps: found {wanted}, expected 1 to {longest}, the length of the policy's chunks."
-        )
+    own = planning_of(policy.config).steps
+    set_executed(policy, n_action_steps)
     try:
-        if wanted != own:
-            config.n_action_steps = wanted
-        policy.reset()
-        yield wanted
+        yield planning_of(policy.config).steps
     finally:
-        if wanted != own:
-            config.n_action_steps = own
-        policy.reset()
+        set_executed(policy, None if n_action_steps is None else own)
+
+
+def set_executed(policy: Any, n_action_steps: int | None) -> None:
+    """Makes `policy` execute `n_action_steps` of each plan, from the start of an episode. None leaves it as it is."""
+    planning = planning_of(policy.config)
+    if n_action_steps is not None and n_action_steps != planning.steps:
+        if planning.longest is None:
+            fixed = (
+                f"this policy plans every {planning.steps} steps" if planning.steps else "this policy has no such thing"
+            )
+            raise ConfigError(f"n_action_steps: found {n_action_steps}, but {fixed}. Leave it out.")
+        if not 1 <= n_action_steps <= planning.longest:
+            longest = f"1 to {planning.longest}, the length of the policy's plans"
+            raise ConfigError(f"n_action_steps: found {n_action_steps}, expected {longest}.")
+        policy.config.n_action_steps = n_action_steps
+    policy.reset()
 
 
 class PolicyRunner:
@@ -75,12 +106,10 @@ class PolicyRunner:
     def __init__(self, folder: str | Path, *, device: str = "cpu", n_action_steps: int | None = None) -> None:
         """Loads `folder`; `n_action_steps` replaces how much of each chunk is executed.
 
-        Raises ConfigError where the folder holds no policy.
+        Raises ConfigError where the folder holds no policy, or one that cannot execute so much.
         """
         self.policy = load_policy(Path(folder), device)
-        if n_action_steps is not None:
-            self.policy.config.n_action_steps = n_action_steps
-            self.policy.reset()
+        set_executed(self.policy, n_action_steps)
         self._preprocess, self._postprocess = load_processors(self.policy, Path(folder))
         self._inputs = self.policy.config.input_features
 

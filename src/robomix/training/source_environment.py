@@ -1,17 +1,20 @@
 """Which environment a source's policy is rolled out in: that of its `env:` block, else the one its dataset names."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from robomix.errors import ConfigError
 from robomix.mixture.source import Source
-from robomix.problems import KeyPath, Problem, report
+from robomix.problems import KeyPath, Problem, report, wrong
 from robomix.training.choices import build_block, choice_problems
 from robomix.training.environments import GymEnvConfig, check_environment, environment_of
 from robomix.training.lerobot import EnvConfig
 from robomix.validation import fields_of, fit, unknown_keys
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,12 @@ class SourceEnvironment:
     rename_map: Mapping[str, str] = field(default_factory=dict)
     """What the environment calls an observation, to what the dataset calls it; LeRobot's name for it."""
     n_action_steps: int | None = None
-    """How many actions of each chunk are executed before the policy looks again; None: as it is configured."""
+    """How many actions of each plan are executed before the policy looks again; None: as it is configured."""
+    repeat: int = 1
+    """Steps of the environment for which each action is held."""
 
 
-OWN = {"rename_map": dict[str, str], "n_action_steps": int}
+OWN = {"rename_map": dict[str, str], "n_action_steps": int, "repeat": int}
 """Keys of an `env:` block that are not LeRobot's."""
 
 
@@ -35,8 +40,9 @@ def env_problems(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     A block without `type` is about the environment that the dataset names.
     """
     problems = [p for name, hint in OWN.items() if name in block for p in fit(hint, block[name], (*key, name))]
-    if not problems and block.get("n_action_steps", 1) < 1:
-        problems.append(Problem((*key, "n_action_steps"), f"found {block['n_action_steps']}, expected 1 or more."))
+    for name in ("n_action_steps", "repeat"):
+        if not problems and block.get(name, 1) < 1:
+            problems.append(wrong((*key, name), block[name], "1 or more"))
     settings = {name: value for name, value in block.items() if name not in OWN}
     return problems + (choice_problems("env", settings, key) if "type" in block else [])
 
@@ -53,7 +59,39 @@ def environment_for(source: Source) -> SourceEnvironment:
     settings = {name: value for name, value in block.items() if name not in OWN}
     config = build_block("env", settings, None) if "type" in settings else _of_the_dataset(source, settings)
     check_environment(config)
-    return SourceEnvironment(config, **{name: value for name, value in block.items() if name in OWN})
+    own = {name: value for name, value in block.items() if name in OWN}
+    if "repeat" not in own:
+        own["repeat"] = _repeats(source)
+        _warn_of_other_rate(source, config)
+    return SourceEnvironment(config, **own)
+
+
+def _repeats(source: Source) -> int:
+    """How many recorded frames one of the source's spans: more than one where `rate` is lower than the recording's."""
+    recorded, fps = source.dataset.recorded_fps, source.dataset.fps
+    times = recorded / fps
+    if times.denominator != 1:
+        raise ConfigError(
+            f"it is recorded at {float(recorded):g} Hz and resampled to {float(fps):g} Hz, which does not divide it. "
+            "Choose a `rate` that does, or say for how many steps of the environment each action is held: "
+            "`env: {repeat: 2}`."
+        )
+    return int(times)
+
+
+def _warn_of_other_rate(source: Source, config: EnvConfig) -> None:
+    """Datasets often give a nominal rate, and so do environments: they are taken to step together, and told."""
+    recorded = source.dataset.recorded_fps
+    if not isinstance(config, GymEnvConfig) and config.fps != round(recorded):
+        log.warning(
+            "source %r is recorded at %g Hz, and its environment %r says %g steps per second; one step for each frame "
+            "is assumed. Otherwise say for how many steps to hold each action: env: {repeat: %d}",
+            source.name,
+            float(recorded),
+            config.type,
+            config.fps,
+            max(2, round(config.fps / recorded)),
+        )
 
 
 def _of_the_dataset(source: Source, settings: Mapping[str, Any]) -> EnvConfig:
@@ -67,8 +105,6 @@ def _of_the_dataset(source: Source, settings: Mapping[str, Any]) -> EnvConfig:
     config: Any = environment_of(dataset.env_args, cameras=_cameras(source))
     kind: Any = type(config)
     known, key = fields_of(kind), ("env",)
-    if isinstance(config, GymEnvConfig):  # the only one whose rate env_args do not say
-        settings = {"fps": round(dataset.recorded_fps)} | dict(settings)
     problems = unknown_keys(settings, known, key)
     if problems := problems or [p for name, value in settings.items() for p in fit(known[name], value, (*key, name))]:
         raise report(problems)

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from robomix.formats.base import Episodes
+from robomix.formats.base import Episodes, bounds_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class TimeGrid:
         self.recorded = recorded
         step = fps / rate
         self._step = step.numerator, step.denominator
-        self.episodes = Episodes(recorded.ids, _bounds(self._lengths()))
+        self.episodes = Episodes(recorded.ids, bounds_of(self._lengths()))
 
     def nearest(self, rows: np.ndarray) -> np.ndarray:
         """(n,) int64 recorded rows nearest in time to `rows` (n,) of the new rate; of two, the earlier."""
@@ -59,8 +59,8 @@ class TimeGrid:
     def places(self, first: int, stop: int) -> Places:
         """Of all frames of the episodes `first` to `stop` - 1, counting recorded rows from the first of these."""
         frames, steps = np.diff(self.episodes.starts[first : stop + 1]), self.recorded.lengths[first:stop]
-        k = np.arange(frames.sum()) - np.repeat(_bounds(frames)[:-1], frames)
-        start = np.repeat(_bounds(steps)[:-1], frames)
+        k = np.arange(frames.sum()) - np.repeat(bounds_of(frames)[:-1], frames)
+        start = np.repeat(bounds_of(steps)[:-1], frames)
         last = np.repeat(steps, frames) - 1
         p, q = self._step
         row, rest = np.divmod(k * p, q)
@@ -83,7 +83,3 @@ class TimeGrid:
         """The whole number nearest to k * p / q, of two the smaller: the ceiling of k * p / q - 1 / 2."""
         p, q = self._step
         return (2 * k * p + q - 1) // (2 * q)
-
-
-def _bounds(lengths: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -18,26 +18,14 @@ _NAMES = {1: "robosuite", 2: "gym", 3: "iGibson (MOMART)"}
 _REMEDY = "Give the source an `env:` block with LeRobot's settings, such as {type: gym, task: ...}, or `eval: false`."
 
 
-def environment_of(
-    env_args: Mapping[str, Any] | None,
-    *,
-    cameras: Sequence[str] | None = None,
-    episode_length: int | None = None,
-    task_description: str | None = None,
-) -> SimulationConfig:
-    """The environment of a file, as LeRobot makes it.
+def environment_of(env_args: Mapping[str, Any] | None, *, cameras: Sequence[str] | None = None) -> SimulationConfig:
+    """The environment that a dataset names (`Dataset.env_args`), as LeRobot makes it.
 
-    Args:
-        env_args: what the file says (`RobomimicDataset.env_args`).
-        cameras: those a policy sees, without `observation.images.`; None takes all the file was recorded with.
-        episode_length: steps until it is given up; robomimic's `experiment.rollout.horizon`.
-        task_description: what a policy that reads instructions is told, where it is not the environment's own.
-
-    Raises:
-        ConfigError: where the file names no environment, or one that is not understood.
+    `cameras` are those a policy sees, without `observation.images.`; None takes all it was recorded with. Raises
+    ConfigError where no environment is named, or one that is not understood.
     """
     kind, name, kwargs = _parts(env_args)
-    settings: dict[str, Any] = {"task": name, "episode_length": episode_length, "task_description": task_description}
+    settings: dict[str, Any] = {"task": name}
     if kind == "robomix":
         shown = kwargs.get("cameras", []) if cameras is None else list(cameras)
         return _checked(SimulatedRobotEnvConfig, settings | {"cameras": shown, "size": kwargs.get("size", 96)})

@@ -4,8 +4,8 @@ and `observation.encoder` where they are about the network. Defaults are those o
 
 from typing import Any, Literal
 
-from robomix.training.robomimic_inputs import Inputs
-from robomix.training.robomimic_keys import RobomimicKeys
+from robomix.training.robomimic.inputs import Inputs
+from robomix.training.robomimic.keys import RobomimicKeys
 
 ANOTHER = "--policy.type=act (diffusion, ...) trains a policy of LeRobot's on the same data."
 """What to do where bc is not enough."""

@@ -8,7 +8,7 @@ from robomix.errors import did_you_mean
 from robomix.formats.base import Dataset
 from robomix.formats.robomimic.names import key_of
 from robomix.problems import KeyPath, Problem
-from robomix.training.robomimic_keys import RobomimicKeys
+from robomix.training.robomimic.keys import RobomimicKeys
 
 STATE, ACTION = "observation.state", "action"
 LANGUAGE = "lang_emb"

@@ -17,10 +17,11 @@ from robomix.formats import open_dataset
 from robomix.formats.base import Dataset
 from robomix.mixture.episodes import chosen_episodes
 from robomix.mixture.frames import FrameTable
+from robomix.mixture_block import ROBOMIMIC
 from robomix.mixture_rules import source as value_problems
 from robomix.problems import KeyPath, Problem
-from robomix.training.robomimic_inputs import Inputs, take_inputs
-from robomix.training.robomimic_keys import RobomimicKeys
+from robomix.training.robomimic.inputs import Inputs, take_inputs
+from robomix.training.robomimic.keys import RobomimicKeys
 from robomix.validation import fit, unknown_keys
 
 DATA: KeyPath = ("train", "data")
@@ -42,7 +43,6 @@ _ENTRY: Mapping[str, Any] = {
 class Member:
     """One entry of `train.data`."""
 
-    place: KeyPath
     source: Mapping[str, Any]
     """As an entry of `dataset.datasets`, without its steps."""
     dataset: Dataset
@@ -129,7 +129,7 @@ def _opened(keys: RobomimicKeys, i: int, source: Mapping[str, Any]) -> Member | 
     except RobomixError as error:
         keys.problems.append(Problem((*DATA, i), str(error)))
         return None
-    return Member((*DATA, i), source, dataset, ordinals)
+    return Member(source, dataset, ordinals)
 
 
 def _entry_problems(entry: Any, key: KeyPath) -> list[Problem]:
@@ -171,5 +171,5 @@ def _source(entry: Mapping[str, Any], name: str, evaluate: bool) -> dict[str, An
 
 
 def _in_words_of_robomimic(problem: Problem) -> Problem:
-    own = {"root": "path", "name": "key"}
+    own = {name: theirs for theirs, name in ROBOMIMIC.items()}
     return Problem(tuple(own.get(str(part), part) for part in problem.key), problem.text)

@@ -15,9 +15,9 @@ import torch
 
 from robomix.documents import read_document
 from robomix.problems import report
-from robomix.training.robomimic_data import Experiment, take_experiment
-from robomix.training.robomimic_keys import RobomimicKeys
-from robomix.training.robomimic_policy import ANOTHER, take_decay, take_policy
+from robomix.training.robomimic.data import Experiment, take_experiment
+from robomix.training.robomimic.keys import RobomimicKeys
+from robomix.training.robomimic.policy import ANOTHER, take_decay, take_policy
 
 
 def read_robomimic_config(path: str, *, other_policy: bool = False) -> tuple[dict[str, Any], list[str]]:
@@ -45,7 +45,9 @@ def read_robomimic_config(path: str, *, other_policy: bool = False) -> tuple[dic
     mixture = experiment.mixture()
     if experiment.inputs.cameras and policy.get("normalization_mapping", {}).get("VISUAL") == "MEAN_STD":
         mixture["use_imagenet_stats"] = False  # robomimic normalizes pictures by their own statistics
-    return {"dataset": mixture, "policy": policy} | settings, _notes(keys, path, experiment, policy)
+    return {"dataset": mixture, "policy": policy} | settings, _notes(
+        keys, path, experiment, policy, settings.get("output_dir")
+    )
 
 
 def _settings(keys: RobomimicKeys) -> dict[str, Any]:
@@ -106,18 +108,20 @@ def _rollouts(keys: RobomimicKeys, epoch: int) -> dict[str, Any]:
     return {"eval": evaluation, "env_eval_freq": keys.take(f"{rollout}.rate", int, 50, least=1) * epoch}
 
 
-def _notes(keys: RobomimicKeys, path: str, experiment: Experiment, policy: Mapping[str, Any]) -> list[str]:
+def _notes(
+    keys: RobomimicKeys, path: str, experiment: Experiment, policy: Mapping[str, Any], folder: str | None
+) -> list[str]:
     """What the user should know, last of it every key of the config that has no effect."""
     notes = []
     bc = policy.get("type") == "bc"
-    folder = keys.take("train.output_dir", str, None)
-    if folder is not None and not os.path.isabs(os.path.expanduser(folder)):
-        notes.append(f"train.output_dir {folder!r} is taken from the working folder, not from robomimic's own")
+    if folder is not None and not os.path.isabs(folder):
+        notes.append(f"the output folder {folder!r} is taken from the working folder, not from robomimic's own")
     if experiment.inputs.language and bc:
         notes.append("the text of `lang` is in every sample as `task`, but bc does not read it")
-    if bc and policy["normalization_mapping"]["ACTION"] == "IDENTITY":
-        wide = ", ".join(experiment.beyond_unit())
+    as_recorded = bc and policy["normalization_mapping"]["ACTION"] == "IDENTITY"
+    if wide := ", ".join(experiment.beyond_unit() if as_recorded else ()):
         advice = 'normalization "min_max" in train.action_config scales them'
-        notes += [f"the actions of {wide} leave [-1, 1], where those of bc lie: {advice}"] * bool(wide)
-    unused = keys.unused()
-    return notes + [f"not used of {path}: {', '.join(unused)}"] * bool(unused)
+        notes.append(f"the actions of {wide} leave [-1, 1], where those of bc lie: {advice}")
+    if unused := keys.unused():
+        notes.append(f"not used of {path}: {', '.join(unused)}")
+    return notes
