@@ -1,6 +1,6 @@
 """The ways to write a rotation, read and written by SciPy.
 
-quaternion_wxyz, quaternion_xyzw    of any length but 0; made with length 1 and w >= 0
+quaternion_wxyz, quaternion_xyzw    made with length 1 and w >= 0
 euler_xyz, euler_ZYX, ...           three angles in radians; SciPy's axis order: small letters turn about fixed axes,
                                     capital ones about the body's own
 axis_angle                          the axis, as long as the angle in radians (a rotation vector)
@@ -8,8 +8,12 @@ rot6d                               the first two columns of the matrix, one aft
                                     https://arxiv.org/abs/1812.07035)
 rot6d_rows                          the first two rows instead, as PyTorch3D has it
 matrix                              3 x 3, row by row
+
+What a policy gives is brought to the rotation it points at: a quaternion of any length but 0, a matrix by SciPy, rot6d
+by Gram-Schmidt. What is recorded must be a rotation already, within `RECORDED`.
 """
 
+import math
 import re
 import warnings
 from typing import TYPE_CHECKING
@@ -32,6 +36,9 @@ COMPONENTS = {
 """Format to the names of its entries; Euler angles besides."""
 _AXES = re.compile(r"(?!.*(.)\1)([xyz]{3}|[XYZ]{3})")
 _TINY = 1e-6
+RECORDED = 0.1
+"""How far lengths of recorded quaternions, and of the rows or columns of matrices, may be from 1, and the products of
+two rows or columns from 0. Rounding and averaging stay well within; joint angles taken for a rotation do not."""
 
 
 def components(form: str) -> tuple[str, ...]:
@@ -56,17 +63,17 @@ class NoRotationError(ValueError):
         self.row = row
 
 
-def read_rotations(rows: np.ndarray, form: str) -> "Rotation":
-    """The rotations (N) that `rows` (N, W) float64 write as `form`.
+def read_rotations(rows: np.ndarray, form: str, within: float = math.inf) -> "Rotation":
+    """The rotations (N) that `rows` (N, W) float64 write as `form`, up to an error of `within`, as of RECORDED.
 
     Raises NoRotationError for the first that is none: of length 0, a matrix of rank below 3 or a mirror image, NaN.
     """
     from scipy.spatial.transform import Rotation
 
-    bad = np.flatnonzero(~are_rotations(rows, form))
+    bad = np.flatnonzero(~are_rotations(rows, form, within))
     if len(bad):
         found = np.array2string(rows[bad[0]], precision=4)
-        raise NoRotationError(f"{found} as {form}, which is no rotation", int(bad[0]))
+        raise NoRotationError(f"{found} as {form}, {no_rotation(form, within)}", int(bad[0]))
     if form.startswith("quaternion"):
         return Rotation.from_quat(rows, scalar_first=form.endswith("wxyz"))
     if form.startswith("euler"):
@@ -76,11 +83,22 @@ def read_rotations(rows: np.ndarray, form: str) -> "Rotation":
     return Rotation.from_matrix(_as_matrices(rows, form)[0])
 
 
-def are_rotations(rows: np.ndarray, form: str) -> np.ndarray:
-    """(N,) bool: which of `rows` (N, W) are rotations written as `form`."""
-    with np.errstate(invalid="ignore"):
+def are_rotations(rows: np.ndarray, form: str, within: float = math.inf) -> np.ndarray:
+    """(N,) bool: which of `rows` (N, W) are rotations written as `form`, up to an error of `within`."""
+    with np.errstate(invalid="ignore", over="ignore"):
         sizes = _as_matrices(rows, form)[1]
-    return (sizes > _TINY) & np.isfinite(rows).all(axis=1)
+        is_near = _errors(rows, form) <= within if within < math.inf else True
+    return (sizes > _TINY) & is_near & np.isfinite(rows).all(axis=1)
+
+
+def no_rotation(form: str, within: float) -> str:
+    """What is said of numbers that `are_rotations` refuses, to follow the numbers."""
+    lengths = f"length {1 - within:g} to {1 + within:g}"
+    if form.startswith("quaternion") and within < math.inf:
+        return f"which is no rotation (expected {lengths})"
+    if _vectors(form) and within < math.inf:
+        return f"which is no rotation (expected {_vectors(form)} of {lengths}, at right angles)"
+    return "which is no rotation"
 
 
 def written(rotation: "Rotation", form: str) -> np.ndarray:
@@ -97,6 +115,24 @@ def written(rotation: "Rotation", form: str) -> np.ndarray:
     if form == "rot6d":
         return np.asarray(matrices[:, :, :2].transpose(0, 2, 1).reshape(-1, 6))
     return np.asarray(matrices.reshape(-1, 9)[:, : len(components(form))])
+
+
+def _vectors(form: str) -> str:
+    """What the vectors are that `form` lists, for forms that are (part of) a matrix."""
+    return {"rot6d": "columns", "rot6d_rows": "rows", "matrix": "rows"}.get(form, "")
+
+
+def _errors(rows: np.ndarray, form: str) -> np.ndarray:
+    """(N,): how far `rows` are from a rotation, as RECORDED has it; 0 for angles, which always are one."""
+    if form.startswith("quaternion"):
+        return np.abs(np.linalg.norm(rows, axis=1) - 1)
+    if not _vectors(form):
+        return np.zeros(len(rows))
+    vectors = rows.reshape(len(rows), -1, 3)
+    products = np.abs(np.einsum("nid,njd->nij", vectors, vectors))
+    diagonal = np.arange(vectors.shape[1])
+    products[:, diagonal, diagonal] = np.abs(np.linalg.norm(vectors, axis=2) - 1)
+    return products.max(axis=(1, 2))
 
 
 def _as_matrices(rows: np.ndarray, form: str) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from robomix.formats.rate import as_rate
 from robomix.formats.resampling import dataset as resampling
 from robomix.formats.resampling.dataset import ResampledDataset, resampled
 from robomix.formats.resampling.grid import TimeGrid
+from robomix.rotations import read_rotations, written
 from tests.fixtures import row_and_camera, write_v30
 from tests.memory import ArrayDataset
 
@@ -242,8 +243,6 @@ def test_the_sign_of_a_quaternion_does_not_jump_within_an_episode_and_begins_as_
 
 @pytest.mark.parametrize("form", ["euler_xyz", "axis_angle", "rot6d", "matrix", "quaternion_wxyz"])
 def test_every_form_turns_the_shortest_way(form: str) -> None:
-    from robomix.rotations import read_rotations, written
-
     rotations = Rotation.from_rotvec([[0, 0, 3.0], [0, 0.2, -3.0], [1, 0, 0]])
     values = written(rotations, form)
     rule = {"action": {"rotations": [{"entries": list(range(values.shape[1])), "as": form}]}}
@@ -260,19 +259,33 @@ def test_angles_beyond_one_turn_go_on_where_they_are() -> None:
     np.testing.assert_allclose(made.column("action")[:, 0], np.linspace(6, 6.6, 7))
 
 
-@pytest.mark.parametrize("bad", [[0, 0, 0, 0], [np.nan, 0, 0, 1], [np.inf, 0, 0, 1]])
+@pytest.mark.parametrize("bad", [[0, 0, 0, 0], [np.nan, 0, 0, 1], [np.inf, 0, 0, 1], [1.5, 0, 0, 0]])
 def test_what_is_no_rotation_makes_its_episode_unusable_and_no_other(bad: list[float]) -> None:
     values = poses(Rotation.random(12, random_state=0))
     values[6, 1:] = bad
     made = at(arm(values, [4, 4, 4], 30, ids=[3, 5, 9]), 20, QUATERNION)
     assert list(made.unusable) == [5]
     assert "'action' holds [" in made.unusable[5]
-    assert "as quaternion_xyzw in frame 2 of the recording, which is no rotation" in made.unusable[5]
+    assert made.unusable[5].endswith(
+        "in entries [1, 2, 3, 4], by `resample` as quaternion_xyzw, in frame 2 of the recording, which is no rotation "
+        "(expected length 0.9 to 1.1)"
+    )
     again = pickle.loads(pickle.dumps(made))
     assert again.unusable == made.unusable
     is_nan = np.isnan(made.column("action"))  # at 0, 1.5, 3 frames of each episode
     assert is_nan[:, 1:].any(axis=1).tolist() == [False] * 4 + [True] + [False] * 4
     assert not is_nan[:, 0].any()
+
+
+@pytest.mark.parametrize("form", ["quaternion_wxyz", "rot6d", "rot6d_rows", "matrix"])
+def test_joints_taken_for_a_rotation_are_refused_and_rounded_rotations_are_not(form: str) -> None:
+    rotations = written(Rotation.random(40, random_state=0), form)
+    joints = np.random.default_rng(0).uniform(-1.5, 1.5, rotations.shape)
+    rule = {"action": {"rotations": [{"entries": list(range(rotations.shape[1])), "as": form}]}}
+    rounded = np.round(rotations, 3).astype(np.float32)
+    made = at(arm(np.concatenate([rounded, joints, rounded]), [40, 40, 40], 30), 20, rule)
+    assert list(made.unusable) == [1]
+    assert f"by `resample` as {form}, in frame 0 of the recording" in made.unusable[1]
 
 
 def test_a_bad_rotation_that_no_frame_needs_harms_nobody() -> None:

@@ -151,6 +151,8 @@ def test_features_that_would_not_come_back_are_refused(tmp_path: Path, name: str
     [
         ({"env_args": {"env_name": FEATURES}}, r"env_args cannot be written as JSON \(.*not JSON serializable\)"),
         ({"env_args": {"rate": float("nan")}}, "env_args cannot be written as JSON"),
+        ({"env_args": {"env_kwargs": {"control_freq": "20"}}}, "control_freq in env_args is '20', expected a positive"),
+        ({"env_args": {"env_kwargs": {"control_freq": -20}}}, "control_freq in env_args is -20, expected a positive"),
         ({"compression": "zip"}, "compression is 'zip': expected 'gzip', 'lzf' or None"),
     ],
 )
@@ -158,6 +160,15 @@ def test_arguments_are_checked_before_anything_is_written(tmp_path: Path, option
     with pytest.raises(ConfigError, match=message):
         write(tmp_path / "a.hdf5", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+BAD_MASKS: dict[Any, str] = {
+    "train": r"expected a list of filter keys: \['train'\]",
+    ("a/b",): "without '/'",
+    ("\ud800",): r"The filter key '\\ud800' .* no half of a surrogate pair",
+    ("a", "a"): r"masks is \['a', 'a'\]: expected each filter key once",
+    5: "masks is 5, expected a list of filter keys",
+}
 
 
 def test_a_bad_episode_is_named_and_the_writer_goes_on(tmp_path: Path) -> None:
@@ -168,7 +179,7 @@ def test_a_bad_episode_is_named_and_the_writer_goes_on(tmp_path: Path) -> None:
             writer.add_episode(episode(3) | {"actoin": np.zeros((3, 7))})
         with pytest.raises(ConfigError, match=r"Episode 1, column 'states': found shape \(2, 5\), expected \(3, 5\)"):
             writer.add_episode(episode(3) | {"states": np.zeros((2, 5))})
-        for masks, message in (("train", r"expected a list of filter keys: \['train'\]"), (["a/b"], "without '/'")):
+        for masks, message in BAD_MASKS.items():
             with pytest.raises(ConfigError, match=message):
                 writer.add_episode(episode(3), masks=masks)
         writer.add_episode(episode(3, 2))
@@ -252,6 +263,20 @@ def test_a_place_where_nothing_can_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"lift.hdf5 cannot be written: .* Choose another place"):
         write(tmp_path / "file" / "lift.hdf5")
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 300, "a" * 240, "a\0b", "a\0b/lift.hdf5"], ids=["long", "long hidden name", "NUL", "NUL above"]
+)
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be written: .* Choose another"):
+        write(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_takes_no_files_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"^/proc/lift.hdf5 cannot be written: .* Choose another place"):
+        write(Path("/proc/lift.hdf5"))
 
 
 @pytest.mark.parametrize("kilobytes", [1, 40])

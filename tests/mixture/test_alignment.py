@@ -91,5 +91,5 @@ def test_a_source_that_the_policy_leaves_nothing_of_is_refused() -> None:
 
 
 def test_a_horizon_for_what_is_not_there_is_refused() -> None:
-    with pytest.raises(AlignmentError, match="a horizon is asked for 'actoin'"):
+    with pytest.raises(AlignmentError, match=r"delta_indices asks for 'actoin'.* Did you mean 'action'"):
         mixture(source(dataset(action=ONES)), horizons={"actoin": [0, 1]})

@@ -154,9 +154,24 @@ def test_filters_that_fit_nothing_are_refused(arm: ArrayDataset, rules: dict[str
 
 
 def test_a_source_of_which_nothing_is_left_says_why(arm: ArrayDataset) -> None:
-    message = "no frame can be drawn. Its 1 chosen episodes have 5 frames, of which `idle` leaves out 5, and the policy"
-    with pytest.raises(AlignmentError, match=message):
-        source(arm, idle=IDLE, episodes=[5])
+    begins = "no frame can be drawn. Its 1 chosen episodes have 5 frames, of which "
+    for settings, reasons in (
+        ({"idle": IDLE}, "`idle` leaves out 5."),
+        ({"drop": 5}, "the policy the last 5 of each episode."),
+        ({"idle": IDLE, "drop": 2}, "`idle` leaves out 5, and the policy the last 2 of each episode."),
+    ):
+        with pytest.raises(AlignmentError, match=re.escape(begins + reasons) + "$"):
+            source(arm, episodes=[5], **settings)
+
+
+def test_a_rule_that_leaves_nothing_out_says_so(arm: ArrayDataset, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "robomix"):
+        source(arm, idle=IDLE | {"longer_than": 5}, success={"key": "score", "at_least": 0})
+        source(arm)
+    assert caplog.messages == [
+        "source 'a': success leaves out 0 of 3 episodes",
+        "source 'a': idle leaves out 0 of 18 frames",
+    ]
 
 
 def test_the_order_is_fixed_by_which_frames_are_left(arm: ArrayDataset) -> None:

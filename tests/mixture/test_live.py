@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from robomix import DatasetTransformStep, Feature, register_dataset_transform
 from robomix.errors import AlignmentError
@@ -181,6 +182,57 @@ def test_steps_that_nothing_undoes_are_told_before_the_robot_moves(step: dict[st
     with pytest.raises(AlignmentError) as error:
         LiveSource(made, features_of(made))
     assert expected in str(error.value)
+
+
+POSE = ["x", "y", "z", "qx", "qy", "qz", "qw"]
+IN_PLACE = [
+    {"type": "select", "kwargs": {"key": "observation.state", "indices": [1, 0]}},
+    {"type": "concat", "kwargs": {"to": "observation.state", "from": ["observation.state", "observation.extra"]}},
+    {"type": "concat", "kwargs": {"to": "observation.state", "from": ["observation.extra", "observation.state"]}},
+]
+
+
+@pytest.mark.parametrize("step", IN_PLACE, ids=["select", "concat", "concat in front"])
+def test_steps_that_only_change_observations_have_nothing_to_undo(step: dict[str, Any]) -> None:
+    """In robomimic's files low-dimensional observations are joined into one of them, as often as not."""
+    rng = np.random.default_rng(0)
+    widths = {"observation.state": 3, "observation.extra": 5, "action": 2}
+    dataset = ArrayDataset({key: rng.normal(size=(6, width)) for key, width in widths.items()}, [6])
+    made = source(dataset, transforms=[step])
+    live = LiveSource(made, features_of(made))
+    seen = live.observe(
+        {key: torch.from_numpy(dataset.column(key)[[2]]) for key in ("observation.state", "observation.extra")}
+    )
+    torch.testing.assert_close(seen["observation.state"], mixture(made)[2]["observation.state"][None], rtol=0, atol=0)
+    assert live.act(torch.tensor([[1.0, 2.0]])).tolist() == [[1, 2]]
+
+
+def test_poses_that_are_turned_into_another_form_and_made_relative_come_back() -> None:
+    rng = np.random.default_rng(0)
+    poses = np.concatenate([rng.normal(size=(12, 3)), Rotation.random(12, rng=rng).as_quat()], axis=1)
+    columns = {"observation.state": poses[:6], "action": poses[6:]}
+    dataset = ArrayDataset(columns, [6], names={"observation.state": POSE, "action": POSE})
+    turned = {"entries": ["qx", "qy", "qz", "qw"], "from": "quaternion_xyzw", "to": "rot6d"}
+    steps = [{"type": "rotation", "kwargs": {"key": key} | turned} for key in ("action", "observation.state")]
+    steps.append({"type": "delta_action", "kwargs": {"reference": "state", "entries": ["x", "y", "z"]}})
+    made = source(dataset, transforms=steps)
+    live = LiveSource(made, features_of(made))
+    samples = mixture(made, horizons={"action": range(1)})
+    for row in range(6):
+        seen = live.observe({"observation.state": torch.from_numpy(poses[[row]])})
+        assert seen["observation.state"].shape == (1, 9)
+        told = live.act(samples[row]["action"])[0].numpy()
+        told[3:] *= np.sign(told[6]) * np.sign(poses[6 + row, 6])  # q and -q are one rotation
+        np.testing.assert_allclose(told, poses[6 + row], atol=1e-5)
+
+
+def test_an_observation_that_is_no_number_is_refused() -> None:
+    made = source(arm(), **joined())
+    live = LiveSource(made, features_of(made))
+    seen = frame(arm(), 0)
+    seen["state"][0, 1] = float("nan")
+    with pytest.raises(AlignmentError, match="the observation 'state' is NaN or infinite"):
+        live.observe(seen)
 
 
 @register_dataset_transform("unfinished")

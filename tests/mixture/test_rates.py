@@ -105,7 +105,8 @@ def test_an_episode_that_cannot_be_turned_is_refused_by_source_episode_and_frame
     rules = {"pose": {"rotations": [{"entries": [0, 1, 2, 3], "as": "quaternion_xyzw"}]}}
     entry = {"root": str(tmp_path / "arm"), "resample": rules}
     message = (
-        r"source 'arm': 1 of its episodes cannot be used, such as 1: 'pose' holds \[0\. 0\. 0\. 0\.\] as .* in frame 2"
+        r"source 'arm': 1 of its episodes cannot be used, such as 1: 'pose' holds \[0\. 0\. 0\. 0\.\] in entries "
+        r"\[0, 1, 2, 3\], .* in frame 2"
     )
     with pytest.raises(ConfigError, match=message):
         make_mixture(config(entry, rate=20))
@@ -164,8 +165,15 @@ def test_windows_given_twice_or_in_no_seconds_are_refused(roots: dict[str, str])
     for time in (float("nan"), "0.1", True):
         with pytest.raises(ConfigError, match=r"delta_timestamps of 'action' holds .*, expected seconds"):
             make_mixture(one, delta_timestamps={"action": [time]})
-    with pytest.raises(AlignmentError, match="a horizon is asked for 'actoin'"):
-        make_mixture(one, delta_timestamps={"actoin": [0]})
+    for steps in ([1.5], [True], ["1"]):
+        with pytest.raises(ConfigError, match=r"delta_indices of 'action' holds .*, expected frames, a whole number"):
+            make_mixture(one, delta_indices={"action": steps})
+    for argument in ("delta_timestamps", "delta_indices"):
+        with pytest.raises(AlignmentError, match=f"{argument} asks for 'actoin'.* Did you mean 'action'"):
+            make_mixture(one, **{argument: {"actoin": [0]}})
+        for steps, said in ((0.1, "found 0.1, expected a list"), (None, "found None"), ([], "is empty"), ("", "empty")):
+            with pytest.raises(ConfigError, match=f"{argument} of 'action'.*{said}"):
+                make_mixture(one, **{argument: {"action": steps}})
 
 
 def arms(*rates: int) -> list:

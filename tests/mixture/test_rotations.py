@@ -160,9 +160,21 @@ def test_a_zero_quaternion_is_named_by_source_key_and_frame(arm: ArrayDataset, f
     made = mixture(
         source(arm, transforms=[step("rotation", **TO_ROT6D, entries=[3, 4, 5, 6])]), horizons={"action": (-1, 0, 1)}
     )
-    message = rf"source 'a', transforms\[0\] \(rotation\): 'action' holds .* no rotation, in {place}"
+    message = rf"source 'a', transforms\[0\] \(rotation\): 'action' holds .* no rotation .*, in {place}"
     with pytest.raises(AlignmentError, match=message):
         made[frame - 1]
+
+
+def test_joints_taken_for_a_quaternion_are_refused_but_a_policys_are_made_one(arm: ArrayDataset) -> None:
+    one = source(arm, transforms=[step("rotation", **TO_ROT6D, entries=[3, 4, 5, 6])])
+    back = ConvertRotation("action", "rot6d", "quaternion_wxyz", list(range(6)))
+    arm._columns["action"][1, 3:7] = [0.9, 0, 1.2, 0]
+    with pytest.raises(AlignmentError, match=r"no rotation \(expected length 0\.9 to 1\.1\), in episode 0, frame 1"):
+        mixture(one)[1]
+    with pytest.raises(SampleError, match=r"no rotation \(expected columns of length 0\.9 to 1\.1, at right angles"):
+        back({"action": torch.tensor([[1.0, 0, 0, 0.5, 1, 0]])})
+    made = back.inverse()({"action": torch.tensor([[3.0, 0, 0, 0]])})["action"]
+    np.testing.assert_allclose(made, [[1, 0, 0, 0, 1, 0]], atol=1e-6)
 
 
 @pytest.mark.parametrize(

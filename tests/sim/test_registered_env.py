@@ -1,6 +1,7 @@
 """Environments that gymnasium knows by name, with their observations by name."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -10,7 +11,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.utils.env_checker import check_env
 
 from robomix.errors import ConfigError
-from robomix.sim.registered_env import RegisteredEnv
+from robomix.sim.registered_env import RegisteredEnv, registered
 
 PICTURE = Box(0, 255, (8, 6, 3), np.uint8)
 
@@ -89,6 +90,71 @@ def test_success_is_what_info_says_and_ends_the_episode(key: str) -> None:
     assert env.step(np.array([0.5, 0.25]))[1:] == (0.75, True, False, {"is_success": True})
 
 
+@pytest.mark.parametrize(
+    ("value", "success"),
+    [
+        (True, True),
+        (np.bool_(True), True),
+        (np.array([1]), True),
+        (0.5, True),
+        (0, False),
+        (float("nan"), False),
+        ("false", False),
+        ("true", False),
+        (None, False),
+        (np.array([True, True]), False),
+    ],
+)
+def test_only_flags_and_numbers_are_a_success(value: Any, success: bool) -> None:
+    env = shown_env(Box(-1, 1, (2,)), {"success": value})
+    env.reset(seed=1)
+    assert env.step(np.zeros(2))[4] == {"is_success": success}
+
+
+@pytest.mark.parametrize(
+    ("declared", "fps"), [(25, 25), (29.97, 29.97), *[(odd, 30) for odd in (None, 0, -5, np.nan, np.inf, "25")]]
+)
+def test_a_rate_that_is_none_is_lerobots(declared: Any, fps: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shown, "metadata", {"render_fps": declared})
+    assert shown_env(Box(-1, 1, (2,))).metadata["render_fps"] == fps
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (None, "None"),
+        ("a picture", "'a picture'"),
+        (np.zeros((4, 4), np.uint8), r"uint8 of shape \(4, 4\)"),
+        (np.zeros((4, 4, 3)), r"float64 of shape \(4, 4, 3\)"),
+    ],
+)
+def test_what_is_no_picture_is_refused(picture: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shown, "render", lambda _: picture)
+    env = shown_env(Box(-1, 1, (2,)))
+    env.reset(seed=1)
+    with pytest.raises(ConfigError, match=rf"render\(\) gives {said}, expected uint8 .*without videos"):
+        env.render()
+
+
+def test_another_way_of_drawing_is_refused() -> None:
+    for mode in ("human", None, "rgb_array_list"):
+        with pytest.raises(ConfigError, match=f"env_kwargs.render_mode is {mode!r}, expected 'rgb_array'"):
+            RegisteredEnv("Pendulum-v1", {"render_mode": mode})
+    assert RegisteredEnv("Pendulum-v1", {"render_mode": "rgb_array"}).metadata["render_fps"] == 30
+
+
+@pytest.mark.parametrize("statement", ["1 / 0", "raise SystemExit(3)", "raise ImportError('libfoo')"])
+def test_a_package_that_cannot_be_imported_is_told_whatever_it_raises(
+    statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_simulator.py").write_text(statement)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"needs the package 'broken_simulator', .* Correct `package`"):
+        registered("Walk-v0", "broken_simulator")
+    with pytest.raises(ConfigError, match=r"needs the package '..x', which cannot be imported: TypeError"):
+        registered("Walk-v0", "..x")
+
+
 def test_the_limit_is_the_registered_one_or_the_one_asked_for() -> None:
     for settings, limit in (({}, 4), ({"episode_length": 7}, 7)):
         env = shown_env(Box(-1, 1, (2,)), **settings)
@@ -120,7 +186,7 @@ def test_fetch_is_found_without_naming_its_package_and_seeds_are_episodes() -> N
 def test_what_cannot_be_made_is_told() -> None:
     with pytest.raises(ConfigError, match=r"no environment 'FetchPickAndPlace-v9'.*Did you mean 'FetchPickAndPlace-v"):
         RegisteredEnv("FetchPickAndPlace-v9")
-    with pytest.raises(ConfigError, match="package 'no_such_simulator' cannot be imported"):
+    with pytest.raises(ConfigError, match=r"'Walk-v0' needs the package 'no_such_simulator'.*cannot be imported"):
         RegisteredEnv("Walk-v0", package="no_such_simulator")
     with pytest.raises(ConfigError, match=r"'Pendulum-v1' cannot be made with .*unexpected keyword argument 'gravity'"):
         RegisteredEnv("Pendulum-v1", {"gravity": 3})

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robomix.errors import ConfigError
 from robomix.sim import open_robot
 from robomix.sim.raycast import RayCaster, camera_rays, sphere_distances
-from robomix.sim.render import GlRenderer, gl_backend, importing_without_gl
+from robomix.sim.render import GlRenderer, drawing_with_gl, gl_backend, importing_without_gl
 
 with importing_without_gl():
     import mujoco
@@ -151,6 +152,41 @@ with open_robot("fetch", cameras=["external_camera_0"]) as robot:
     printed = run(code, MUJOCO_GL="egl", **NO_DRIVERS)
     assert "MUJOCO_GL=egl" in printed
     assert "MUJOCO_GL=disabled" in printed
+
+
+LEROBOTS_ALOHA = """
+from lerobot.envs import make_env
+from lerobot.envs.configs import AlohaEnv
+from robomix.errors import ConfigError
+from robomix.sim.render import drawing_with_gl
+try:
+    with drawing_with_gl():
+        env = make_env(AlohaEnv(), n_envs=1)["aloha"][0]
+        seen, _ = env.reset(seed=[0])
+        print(seen["pixels"]["top"].any(), env.envs[0].render().any())
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_simulators_that_need_opengl_have_what_works() -> None:
+    if gl_backend() is None:
+        pytest.skip("neither EGL nor OSMesa works here")
+    assert run(LEROBOTS_ALOHA, MUJOCO_GL=None).endswith("True True\n")
+
+
+@pytest.mark.parametrize("wish", ["egl", "disabled"])
+def test_simulators_that_need_opengl_say_what_to_install_where_there_is_none(wish: str) -> None:
+    printed = run(LEROBOTS_ALOHA, MUJOCO_GL=wish, **NO_DRIVERS)
+    assert "MUJOCO_GL=egl" in printed if wish == "egl" else "Install libegl1 or libosmesa6" in printed
+
+
+def test_other_errors_pass_by_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "disabled")
+    with pytest.raises(ZeroDivisionError), drawing_with_gl():
+        1 / 0  # noqa: B018
+    with pytest.raises(ConfigError, match=r"cannot: RuntimeError: no OpenGL.*libegl1"), drawing_with_gl():
+        raise RuntimeError("no OpenGL")
 
 
 def run(code: str, **variables: str | None) -> str:

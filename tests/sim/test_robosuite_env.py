@@ -58,7 +58,7 @@ def imported_first() -> None:
 
 def test_without_robosuite_the_error_has_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "robosuite", None)
-    with pytest.raises(ConfigError, match=r"needs 'robosuite'.*pip install --no-deps robosuite==1.5.2"):
+    with pytest.raises(ConfigError, match=r"needs the package 'robosuite'.*pip install --no-deps robosuite==1.5.2"):
         RobosuiteEnv("Lift", LIFT)
 
 
@@ -191,5 +191,5 @@ def test_what_robosuite_does_not_know_is_told() -> None:
         RobosuiteEnv("Lfit", LIFT)
     with pytest.raises(ConfigError, match=r"cannot make 'Lift'.*unexpected keyword argument 'gripper_visualization'"):
         RobosuiteEnv("Lift", LIFT | {"gripper_visualization": True})
-    with pytest.raises(ConfigError, match=r"needs 'no_such_tasks'.*Correct `package`"):
+    with pytest.raises(ConfigError, match=r"needs the package 'no_such_tasks'.*Correct `package`"):
         RobosuiteEnv("Lift", LIFT, package="no_such_tasks")

@@ -44,6 +44,29 @@ class Cart(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return picture
 
 
+class Broken(Cart):
+    """Fails in the way it is told to."""
+
+    def __init__(self, how: str, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.how = how
+        self.steps = 0
+
+    def step(self, action: np.ndarray) -> Any:
+        self.steps += 1
+        if self.how == "step" and self.steps == 2:
+            raise RuntimeError("the motor is hot")
+        seen, reward, *ended, info = super().step(action)
+        if self.how == "nan":
+            seen["agent_pos"][0] = np.nan
+        return seen, reward, *ended, {"is_success": "no"} if self.how == "text" else info
+
+    def render(self) -> np.ndarray:
+        if self.how == "render":
+            raise RuntimeError("the lamp is out")
+        return super().render()
+
+
 class Crane(Cart):
     def seen(self) -> dict[str, np.ndarray]:
         return {"agent_pos": np.array([self.goal, self.place], np.float32) * CM}
@@ -53,6 +76,7 @@ class Crane(Cart):
 
 
 gymnasium.register("Cart-v0", Cart, max_episode_steps=60)
+gymnasium.register("Broken-v0", Broken, max_episode_steps=60)
 gymnasium.register("Crane-v0", Crane, max_episode_steps=60)
 
 

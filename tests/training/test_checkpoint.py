@@ -86,7 +86,7 @@ def test_groups_that_cannot_be_folders_are_refused_before_training(
     config.write_text(json.dumps(settings))
     out = tmp_path / "out"
     assert main(["train", f"--config_path={config}", f"--output_dir={out}", "--steps=1"]) == 2
-    assert f"the normalization group {names[0]!r} cannot have a checkpoint folder" in capsys.readouterr().err
+    assert f"the normalization group {names[0]!r} cannot have a folder" in capsys.readouterr().err
     assert not out.exists()
 
 

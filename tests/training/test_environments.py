@@ -198,6 +198,10 @@ def test_what_is_wrong_with_a_block_is_told() -> None:
         (FETCH | {"cameras": ["top"]}, "'fetch' has no camera 'top'; it has external_camera_0"),
         (FETCH | {"size": 0}, "size: found 0, expected 1 or more"),
         ({"type": "gym", "task": "Pendulum-v1", "episode_length": -1}, "episode_length: found -1"),
+        ({"type": "gym", "task": "Pendulum-v1", "fps": 0}, "fps: found 0, expected 1 or more"),
+        (FETCH | {"fps": -1}, "fps: found -1, expected 1 or more"),
+        (FETCH | {"fps": 30}, "fps: found 30, but robot 'fetch' runs at 25. Leave `fps` out"),
+        (KINDS[2] | {"env_kwargs": {"control_freq": 0}}, "env_kwargs.control_freq: found 0, expected a rate"),
     ):
         with pytest.raises(ConfigError, match=text):
             build_block("env", block, None)
@@ -210,7 +214,7 @@ def test_a_missing_simulator_is_told_before_anything_is_opened(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "gym_nowhere", None)
     monkeypatch.setattr(AlohaEnv, "package_name", "gym_nowhere")
     for missing, text in (
-        (RobosuiteEnvConfig(task="Lift"), "needs 'robosuite'.*Install it with"),
+        (RobosuiteEnvConfig(task="Lift"), "needs the package 'robosuite'.*Install it with"),
         (GymEnvConfig(task="Pendulum-v99"), "no environment 'Pendulum-v99'"),
         (AlohaEnv(), "needs the package 'gym_nowhere'.*pip install gym-nowhere"),
     ):
@@ -219,6 +223,21 @@ def test_a_missing_simulator_is_told_before_anything_is_opened(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "robomix.sim.fetch", None)
     with pytest.raises(ConfigError, match="robot 'fetch' needs the package"):
         SimulatedRobotEnvConfig(task="fetch")
+
+
+def test_the_rate_of_a_robot_is_its_own() -> None:
+    for given in ({}, {"fps": None}, {"fps": 25}):
+        assert build_block("env", FETCH | given, None).fps == 25
+
+
+def test_settings_a_simulator_cannot_have_are_told_before_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="render_mode is 'human', expected 'rgb_array'"):
+        check_environment(GymEnvConfig(task="Pendulum-v1", env_kwargs={"render_mode": "human"}))
+    with pytest.raises(ConfigError, match=r"needs the package '..x', which cannot be imported: TypeError"):
+        check_environment(GymEnvConfig(task="Pendulum-v1", package="..x"))
+    monkeypatch.setattr(AlohaEnv, "package_name", "..x")
+    with pytest.raises(ConfigError, match=r"needs the package '..x', which cannot be imported: TypeError"):
+        check_environment(AlohaEnv())
 
 
 def test_a_file_of_robosuite_names_its_environment_and_its_cameras() -> None:

@@ -1,6 +1,7 @@
 """Each dataset's policy is rolled out in that dataset's own environment, in its own words, under its own name."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -274,9 +275,9 @@ def test_what_is_trained_at_half_the_rate_acts_at_half_the_rate(data: Path, run:
     steps = {}
     for rate in (10, 5):
         (tmp_path / "mix.json").write_text(json.dumps({"dataset": {"rate": rate, "datasets": [crane]}}))
-        argv = ["eval", str(run), f"--config={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / 'out'}"]
+        argv = ["eval", str(run), f"--config={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / str(rate)}"]
         assert main([*argv, "--episodes=5", "--videos=0"]) == 0
-        found = json.loads((tmp_path / "out" / "eval.json").read_text())["c"]
+        found = json.loads((tmp_path / str(rate) / "eval.json").read_text())["c"]
         assert found["success"] == 1.0
         steps[rate] = [episode["steps"] for episode in found["of_episode"]]
     for native, held in zip(steps[10], steps[5], strict=True):
@@ -312,6 +313,10 @@ def test_the_length_of_what_is_executed_is_each_environments_own(run: Path) -> N
             },
             "needs the observation 'observation.state'",
         ),
+        (
+            {"env": CART | {"rename_map": {"observation.stat": "observation.state"}}},
+            "rename_map names 'observation.stat'",
+        ),
         ({"env": {"type": "robomix", "task": "fetch"}}, "of shape (2,), and is given an observation of shape (8,)"),
         ({"feature_map": {"action": "observation.told"}}, "the mixture has no 'action' to learn"),
     ],
@@ -335,15 +340,97 @@ def test_what_cannot_be_evaluated_is_told_before_the_training(
         (["{run}", "--only", "crone"], "no dataset 'crone' to evaluate. Did you mean 'crane'?"),
         (["{run}", "--episodes=0"], "episodes: found 0, expected 1 or more."),
         (["{run}", "--device=tpu9"], "device: found 'tpu9'"),
+        (["{run}", "--config={data}/robomimic.json"], "is a config of robomimic's. Leave --config out"),
+        (["{run}", "--seed=-1"], "seed: found -1, expected 0 or more"),
         (["{run}", "--config={data}/cart/meta/info.json"], "has no block `dataset:`"),
     ],
 )
 def test_mistakes_on_the_command_line_are_told(
     argv: list[str], expected: str, run: Path, data: Path, tmp_path: Path, capsys: Any
 ) -> None:
+    (data / "robomimic.json").write_text('{"algo_name": "bc", "train": {}}')
     filled = [word.format(run=run, data=data) for word in argv]
     assert main(["eval", *filled, f"--output_dir={tmp_path}"]) == 2
     assert expected in capsys.readouterr().err
+
+
+def broken(how: str) -> dict[str, Any]:
+    return CART | {"task": "Broken-v0", "env_kwargs": {"how": how}}
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("step", "the environment failed in the episode of seed 1000000: RuntimeError: the motor is hot"),
+        (
+            "render",
+            "source 'c' cannot be evaluated: environment 'Broken-v0' cannot be drawn for a video: the lamp is out",
+        ),
+        ("nan", "the observation 'observation.state' is NaN or infinite"),
+    ],
+)
+def test_a_simulator_that_fails_is_told_with_the_episode(
+    how: str, expected: str, data: Path, run: Path, tmp_path: Path, capsys: Any
+) -> None:
+    source = {"path": str(data / "cart"), "key": "c", "env": broken(how)}
+    (tmp_path / "mix.json").write_text(json.dumps({"dataset": {"datasets": [source]}}))
+    argv = ["eval", str(run), f"--config={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / 'out'}", "--episodes=1"]
+    assert main(argv) == 2
+    assert expected in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("*.mp4"))
+
+
+def test_a_simulator_that_fails_does_not_take_the_training_with_it(data: Path, tmp_path: Path, capsys: Any) -> None:
+    config = json.loads(mixture_file(data, tmp_path / "mix.json", steps=4, env_eval_freq=2).read_text())
+    config["dataset"]["datasets"] = [{"root": str(data / "cart"), "name": "c", "env": broken("step")}]
+    (tmp_path / "mix.json").write_text(json.dumps(config))
+    assert main(["train", f"--config_path={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / 'out'}"]) == 2
+    assert "the motor is hot" in capsys.readouterr().err
+    assert (tmp_path / "out" / "checkpoints" / "last").resolve().name == "000002"
+
+
+def test_a_training_that_did_not_start_leaves_no_folder(data: Path, tmp_path: Path, capsys: Any) -> None:
+    config = json.loads(mixture_file(data, tmp_path / "mix.json").read_text())
+    config["dataset"]["datasets"] = [{"root": str(data / "cart"), "name": "c", "env": broken("render")}]
+    (tmp_path / "mix.json").write_text(json.dumps(config))
+    assert main(["train", f"--config_path={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / 'out'}"]) == 2
+    assert "the lamp is out" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_text_is_no_success(data: Path, run: Path, tmp_path: Path) -> None:
+    source = {"path": str(data / "cart"), "key": "c", "env": broken("text")}
+    (tmp_path / "mix.json").write_text(json.dumps({"dataset": {"datasets": [source]}}))
+    argv = ["eval", str(run), f"--config={tmp_path / 'mix.json'}", f"--output_dir={tmp_path / 'out'}", "--episodes=1"]
+    assert main([*argv, "--videos=0"]) == 0
+    assert json.loads((tmp_path / "out" / "eval.json").read_text())["c"]["success"] == 0.0
+
+
+def test_weights_that_are_not_all_there_are_no_policy(run: Path, tmp_path: Path, capsys: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    model = tmp_path / "model"
+    shutil.copytree(run / "checkpoints" / "last" / "pretrained_model", model)
+    weights = load_file(model / "model.safetensors")
+    lost = sorted(weights)[0]
+    save_file({key: value for key, value in weights.items() if key != lost}, model / "model.safetensors")
+    assert main(["eval", str(model), f"--output_dir={tmp_path / 'out'}"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be loaded" in said
+    assert lost in said
+
+
+@pytest.mark.parametrize("output", ["file", "file/below", "done"])
+def test_results_are_not_written_over_and_not_lost_for_want_of_a_folder(
+    output: str, run: Path, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "eval.json").write_text("{}")
+    assert main(["eval", str(run), f"--output_dir={tmp_path / output}"]) == 2
+    said = capsys.readouterr().err
+    assert "Choose another" in said
+    assert "rollouts" not in said
 
 
 def test_evaluation_does_not_change_the_training(data: Path, run: Path, tmp_path: Path) -> None:

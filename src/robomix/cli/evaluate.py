@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from robomix.errors import ConfigError
 from robomix.training.seeds import EVALUATION_SEED
 
 
@@ -50,6 +51,7 @@ def run(argv: Sequence[str]) -> int:
     from robomix.training.evaluation import as_table
 
     folder = arguments.output_dir or Path(f"outputs/eval/{datetime.now():%Y-%m-%d/%H-%M-%S}")
+    results_file = _new_file(folder)
     results = evaluate_checkpoint(
         arguments.checkpoint,
         arguments.config,
@@ -62,11 +64,10 @@ def run(argv: Sequence[str]) -> int:
         videos=arguments.videos,
     )
     record = {
-        result.name: result.record() | {"of_episode": [asdict(episode) for episode in result.episodes]}
+        result.name: result.record() | {"of_episode": [episode.record() for episode in result.episodes]}
         for result in results
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "eval.json").write_text(json.dumps(record, indent=2) + "\n")
+    results_file.write_text(json.dumps(record, indent=2) + "\n")
     if arguments.json:
         print(json.dumps(record, indent=2))
     else:
@@ -74,3 +75,18 @@ def run(argv: Sequence[str]) -> int:
         console.print(as_table(results))
         console.print(f"results and videos in {folder}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _new_file(folder: Path) -> Path:
+    """Where the results go: a file that is not there yet, in a folder that can be written to."""
+    path = folder / "eval.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(exist_ok=False)
+        path.unlink()
+    except FileExistsError:
+        advice = "holds results already" if path.exists() else "is a file, or lies below one"
+        raise ConfigError(f"--output_dir: {folder} {advice}. Choose another folder.") from None
+    except OSError as error:
+        raise ConfigError(f"--output_dir: {folder} cannot be written to: {error.strerror}. Choose another.") from error
+    return path

@@ -13,14 +13,21 @@ from typing import Any
 
 import h5py
 
-from robomix.errors import RobomixError
+from robomix.errors import ConfigError, RobomixError
 
 
-class Output(io.FileIO):
-    """A new file at `path`, for h5py to write to."""
+class CheckedFile(io.FileIO):
+    """A new file at `path`, for h5py to write to; `target` is what it is going to be, and what errors name.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "x+")
+    Raises ConfigError if it cannot be made.
+    """
+
+    def __init__(self, path: Path, target: Path) -> None:
+        try:
+            super().__init__(path, "x+")
+        except OSError as error:
+            raise ConfigError(f"{target} cannot be written: {error.strerror}. Choose another place.") from error
+        self.target = target
         self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:
@@ -42,17 +49,17 @@ class Output(io.FileIO):
             self.failure = error
             return int(size or 0)
 
-    def check(self, target: Path) -> None:
-        """Raise RobomixError if something could not be written; `target` is what the file is going to be."""
+    def check(self) -> None:
+        """Raise RobomixError if something could not be written."""
         if self.failure is not None:
             raise RobomixError(
-                f"{target} cannot be written: {self.failure.strerror}. Nothing is left of it; make room, or choose "
-                "another place."
+                f"{self.target} cannot be written: {self.failure.strerror}. Nothing is left of it; make room, or "
+                "choose another place."
             )
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[tuple[h5py.File, Output]]:
-    """A new HDF5 file at `path`, and what it is written to; both are closed when the block ends."""
-    with Output(path) as output, h5py.File(output, "w") as file:
+def new_file(path: Path, target: Path) -> Iterator[tuple[h5py.File, CheckedFile]]:
+    """A new HDF5 file at `path`, and the `CheckedFile` it is written to; both are closed when the block ends."""
+    with CheckedFile(path, target) as output, h5py.File(output, "w") as file:
         yield file, output

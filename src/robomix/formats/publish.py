@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from robomix.errors import ConfigError
@@ -62,7 +62,8 @@ def staged_file(target: Path, check: Check) -> Iterator[Path]:
         os.replace(staging, target)
         _flush_entry(target.parent)
     finally:
-        staging.unlink(missing_ok=True)
+        with suppress(OSError):  # such as that nothing can have this name
+            staging.unlink()
 
 
 def exchange(first: Path, second: Path) -> None:

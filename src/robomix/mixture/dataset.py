@@ -14,7 +14,7 @@ from torch.utils.data import get_worker_info
 from robomix.errors import AlignmentError, ConfigError, did_you_mean
 from robomix.mixture.alignment import Schema
 from robomix.mixture.assembly import Assembly
-from robomix.mixture.horizons import in_frames
+from robomix.mixture.horizons import in_frames, in_steps, windows_of
 from robomix.mixture.meta import MixtureMeta
 from robomix.mixture.permutation import key_of, subkeys
 from robomix.mixture.source import Horizons, Source
@@ -85,12 +85,14 @@ class Mixture(TorchDataset[dict[str, Any]]):
 
         Raises:
             AlignmentError: where `keys` or the windows name what the schema lacks.
-            ConfigError: for a window given both ways, or in what are no seconds.
+            ConfigError: for a window given both ways, without a step, or in what are no frames or seconds.
         """
         self.sources = list(sources)
         self.schema = _only(schema, keys)
-        self.horizons = _checked(horizons or {}, self.schema)
-        self.delta_timestamps = dict(delta_timestamps or {})
+        known = self.schema.features
+        self.horizons = in_steps(windows_of({} if horizons is None else horizons, "delta_indices", known))
+        timed = {} if delta_timestamps is None else delta_timestamps
+        self.delta_timestamps = windows_of(timed, "delta_timestamps", known)
         self.source_horizons = [self._horizons_of(source) for source in self.sources]
         """For each source the windows of all keys, in its own frames; of as many steps in all sources."""
         self.image_transform = image_transform
@@ -200,8 +202,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
         both = self.horizons.keys() & self.delta_timestamps.keys()
         if both:
             raise ConfigError(f"the window of {sorted(both)[0]!r} is given in frames and in seconds. Keep one of them.")
-        timed = _checked(in_frames(self.delta_timestamps, source.dataset.fps), self.schema)
-        return self.horizons | timed
+        return self.horizons | in_frames(self.delta_timestamps, source.dataset.fps)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pool": None}
@@ -244,12 +245,3 @@ def _only(schema: Schema, keys: Collection[str] | None) -> Schema:
     features = {key: feature for key, feature in schema.features.items() if key in keys}
     lacking = {key: names for key, names in schema.lacking.items() if key in keys}
     return Schema(features, lacking, schema.dropped)
-
-
-def _checked(horizons: Horizons, schema: Schema) -> dict[str, tuple[int, ...]]:
-    unknown = [key for key in horizons if key not in schema.features]
-    if unknown:
-        raise AlignmentError(
-            f"a horizon is asked for {unknown[0]!r}, but the mixture has: {', '.join(schema.features)}"
-        )
-    return {key: tuple(int(step) for step in steps) for key, steps in horizons.items()}

@@ -48,9 +48,9 @@ def make_mixture(
     sources = open_sources(config, drop_n_last_frames=drop)
     schema = align(sources, config.features)
     _warn_of_dropped(schema)
-    horizons = dict(delta_indices or {})
+    horizons = delta_indices or {}
     if policy is not None:
-        horizons.update(policy_horizons(policy, schema))
+        horizons = dict(horizons) | dict(policy_horizons(policy, schema))
     return Mixture(
         sources,
         schema,

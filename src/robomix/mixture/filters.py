@@ -56,8 +56,7 @@ def successful(dataset: Dataset, rule: SuccessConfig, ordinals: np.ndarray, name
             f"{where} leaves out all {len(ordinals)} chosen episodes: {rule.key!r} does not reach {rule.at_least:g} in "
             f"{place} of them, in the whole dataset it is {column.min():g} to {column.max():g}. Lower `at_least`."
         )
-    if len(kept) < len(ordinals):
-        log.info("source %r: success leaves out %d of %d episodes", name, len(ordinals) - len(kept), len(ordinals))
+    log.info("source %r: success leaves out %d of %d episodes", name, len(ordinals) - len(kept), len(ordinals))
     return kept
 
 

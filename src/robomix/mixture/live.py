@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from robomix.errors import AlignmentError, RobomixError, did_you_mean
+from robomix.errors import AlignmentError, did_you_mean
 from robomix.features import ACTION, Feature, sample_feature
 from robomix.mixture.source import Source
-from robomix.mixture.transforms.windows import Window, pick
+from robomix.mixture.steps import run_step
+from robomix.mixture.transforms.windows import Window, Windows, covered, pick
+from robomix.mixture.undoing import undoing
 
 
 class LiveSource:
@@ -43,23 +45,23 @@ class LiveSource:
         self.source = source
         self.n_action_steps = n_action_steps
         self._inputs = dict(inputs)
-        wanted = [key for key in (*self._inputs, ACTION) if key in source.features]
-        self._windows = source.windows_for(dict.fromkeys(wanted))
+        self._undos, self._told = undoing(source)
+        self._windows = self._windows_of_observations()
         self._recorded = source.mapped_keys()
         self._check_windows()
-        self._undo = self._inverses()
+        self._placeholders = {key: self._first_frame(key) for key in self._windows[0] if self._comes_later(key)}
         furthest = min((step for window in self._windows[0].values() for step in window or ()), default=0)
         self._past: deque[dict[str, Tensor]] = deque(maxlen=1 - furthest)
         self._step = 0
         self._seen: list[dict[str, Tensor]] = []
-        self._at_chunk_start: list[dict[str, Tensor]] = []
+        self._at_plan_start: list[dict[str, Tensor]] = []
         self._width = source.features[ACTION].valid_dim
         self._try_out()
 
     @property
     def observations(self) -> dict[str, Feature]:
         """What `observe` must be given: the dataset's own keys and features."""
-        keys = [key for key in self._windows[0] if not _unknown_at_run_time(key)]
+        keys = [key for key in self._windows[0] if not self._comes_later(key)]
         return {self._recorded[key]: self.source.dataset.features[self._recorded[key]] for key in keys}
 
     def reset(self) -> None:
@@ -74,18 +76,17 @@ class LiveSource:
         `tasks` are the instructions of the robots, used where the dataset has not one for all of its frames.
         Raises AlignmentError for what is missing or has another shape.
         """
-        now = {key: self._given(key, observation) for key in self._windows[0] if not _unknown_at_run_time(key)}
+        now = {key: self._given(key, observation) for key in self._windows[0] if not self._comes_later(key)}
         n = len(next(iter(now.values())))
         self._past.append(now)
         values: dict[str, Any] = {key: self._read(key, window, n) for key, window in self._windows[0].items()}
         values["task"] = self._tasks(tasks, n)
-        seen = []
-        for i in range(len(self._undo)):
-            seen.append(self._observed(values, i))
+        self._seen = []
+        for i, undo in enumerate(self._undos):
+            self._seen.append({key: pick(values[key], self._windows[i][key], None) for key in undo.refers_to})
             values = self.source.transformed(i, values, self._windows)
-        self._seen = seen
         if self._step % self.n_action_steps == 0:
-            self._at_chunk_start = seen
+            self._at_plan_start = self._seen
         self._step += 1
         aligned = {key: self._aligned(key, values.get(key), n) for key in self._inputs}
         return aligned | {"task": values["task"]}
@@ -98,49 +99,54 @@ class LiveSource:
         if not self._past:
             raise AlignmentError(f"source {self.source.name!r}: act was called before observe")
         made = {ACTION: action[:, : self._width].float()}
-        for i in reversed(range(len(self._undo))):
-            step = self._undo[i]
-            if step is None:
+        for i, undo in reversed(list(enumerate(self._undos))):
+            if undo.step is None:
                 continue
-            relative = self.source.transforms[i].relative(frozenset()).intersection(made)
-            context = (self._at_chunk_start if relative else self._seen)[i]
+            context = (self._at_plan_start if undo.at_plan_start else self._seen)[i]
+            sample = {**context, **made, "task": [""] * len(action)}
             try:
-                result = step({**context, **made})
-            except RobomixError as error:
-                raise AlignmentError(f"{self._where(i)}, undone for the policy's actions: {error}") from None
-            made = {key: value for key, value in result.items() if key not in context}
+                result = run_step(undo.step, sample, batched=undo.step.batched)
+            except AlignmentError as error:
+                where = self.source.place_of(i)
+                raise AlignmentError(f"{where}, undone for the policy's actions: {error}") from None
+            made = {key: value for key, value in result.items() if key not in context and key != "task"}
         return torch.cat([value if value.ndim == 2 else value[:, None] for value in made.values()], dim=1)
+
+    def _windows_of_observations(self) -> list[Windows]:
+        """What each transform is given for the policy's inputs and for what inverses refer to; last, the inputs."""
+        windows: list[Windows] = [dict.fromkeys(key for key in self._inputs if key in self.source.features)]
+        for i, undo in reversed(list(enumerate(self._undos))):
+            before = self.source.windows_before(i, windows[0])
+            windows.insert(0, covered(before, dict.fromkeys(undo.refers_to)))
+        return windows
 
     def _check_windows(self) -> None:
         for key, window in self._windows[0].items():
-            if not _unknown_at_run_time(key) and max(window or (0,)) > 0:
+            if not self._comes_later(key) and max(window or (0,)) > 0:
                 raise AlignmentError(
                     f"source {self.source.name!r} cannot be run live: its transforms make observations of frames "
                     f"{window} of {key!r}, and those after 0 have not happened yet."
                 )
 
-    def _inverses(self) -> list[Any]:
-        undo = []
-        for i, step in enumerate(self.source.transforms):
-            try:
-                undo.append(step.inverse())
-            except RobomixError as error:
-                raise AlignmentError(f"{self._where(i)}: {error}") from None
-        return undo
-
     def _try_out(self) -> None:
-        rows = self.source.frames.first_rows[:1]
-        recorded = {
-            key: torch.from_numpy(np.array(self._recorded_frame(key, feature, rows)))
-            for key, feature in self.observations.items()
-        }
-        self.observe(recorded)
-        self.act(torch.zeros(1, self._width))
+        self.observe({self._recorded[key]: self._first_frame(key) for key in self._windows[0] if key in self._recorded})
+        part = self.source.begin(np.zeros(1, np.int64), {}, [ACTION])
+        for job in part.jobs:
+            job()
+        self.act(self.source.finish(part)[ACTION])
         self.reset()
 
-    def _recorded_frame(self, key: str, feature: Feature, rows: np.ndarray) -> np.ndarray:
-        dataset = self.source.dataset
-        return dataset.read_frames(key, rows) if feature.is_camera else dataset.column(key)[rows]
+    def _first_frame(self, key: str) -> Tensor:
+        """(1, *shape): what the source has recorded of `key` at its first frame."""
+        dataset, recorded, rows = self.source.dataset, self._recorded[key], self.source.frames.first_rows[:1]
+        is_camera = dataset.features[recorded].is_camera
+        return torch.from_numpy(
+            np.array(dataset.read_frames(recorded, rows) if is_camera else dataset.column(recorded)[rows])
+        )
+
+    def _comes_later(self, key: str) -> bool:
+        """Whether a feature of the dataset is not known yet when a robot observes."""
+        return key in self._told or key.startswith(f"{ACTION}.") or key.startswith("next.")
 
     def _given(self, key: str, observation: Mapping[str, Tensor]) -> Tensor:
         """What was observed of a feature of the dataset, as samples hold it."""
@@ -158,27 +164,23 @@ class LiveSource:
                 f"source {self.source.name!r} has {recorded!r} of shape {feature.shape}, and is given an observation "
                 f"of shape {tuple(value.shape[1:])}. The environment must be set up as it was for the recording."
             )
-        return value.to(getattr(torch, sample_feature(key, feature).dtype))
+        if value.is_floating_point() and not value.isfinite().all():
+            raise AlignmentError(f"source {self.source.name!r}: the observation {recorded!r} is NaN or infinite")
+        return value.to(getattr(torch, self._feature(key).dtype))
 
     def _read(self, key: str, window: Window, n: int) -> Tensor:
-        """A window of the past, which before the episode is its first frame; zeros of what is not known yet."""
-        if _unknown_at_run_time(key):
-            feature = sample_feature(key, self.source.dataset.features[self._recorded[key]])
-            lead = (n,) if window is None else (n, len(window))
-            return torch.zeros(*lead, *feature.shape, dtype=getattr(torch, feature.dtype))
+        """A window of the past, which before the episode is its first frame; something recorded of what comes later."""
+        if key in self._placeholders:
+            value = self._placeholders[key].to(getattr(torch, self._feature(key).dtype))
+            value = value.expand(n, *value.shape[1:])
+            return value if window is None else torch.stack([value] * len(window), dim=1)
         if window is None:
             return self._past[-1][key]
         last = len(self._past) - 1
         return torch.stack([self._past[max(0, last + step)][key] for step in window], dim=1)
 
-    def _observed(self, values: Mapping[str, Any], i: int) -> dict[str, Tensor]:
-        """The observations of the present moment that transform `i` is given: what its inverse may refer to."""
-        windows = self._windows[i]
-        return {
-            key: pick(value, windows[key], None)
-            for key, value in values.items()
-            if key in windows and not _unknown_at_run_time(key)
-        }
+    def _feature(self, key: str) -> Feature:
+        return sample_feature(key, self.source.dataset.features[self._recorded[key]])
 
     def _tasks(self, tasks: Sequence[str] | None, n: int) -> list[str]:
         known = self.source.tasks
@@ -197,11 +199,3 @@ class LiveSource:
                 f"{tuple(value.shape[1:])}. Use the mixture file that the policy was trained with."
             )
         return value
-
-    def _where(self, i: int) -> str:
-        return f"source {self.source.name!r}, transforms[{i}] ({self.source.config.transforms[i].type})"
-
-
-def _unknown_at_run_time(key: str) -> bool:
-    """Whether a feature says what comes after the observation."""
-    return key == ACTION or key.startswith((f"{ACTION}.", "next."))

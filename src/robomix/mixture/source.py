@@ -88,6 +88,13 @@ class Source:
         """What each transform must be given, in their order, so that the windows `after` come out; last, `after`."""
         return self._windows(len(self._transforms), after)
 
+    def windows_before(self, i: int, after: Windows) -> Windows:
+        """What transform `i` must be given so that the windows `after` come out of it."""
+        asked = self._transforms[i].windows(after)
+        if asked is None:
+            return {key: after.get(key) for key in self._before[i]}
+        return {key: window for key, window in asked.items() if key in self._before[i]}
+
     def mapped_keys(self) -> dict[str, str]:
         """Mixture key to the dataset's own key, for the features the transforms are given."""
         return dict(self._dataset_key)
@@ -124,7 +131,7 @@ class Source:
             return run_step(lambda sample: step.in_windows(sample, before, after), values, batched=step.batched)
         except AlignmentError as error:
             place = self._place(error, part, before) if part is not None else ""
-            raise AlignmentError(f"{self._where(i)}: {error}{place}") from None
+            raise AlignmentError(f"{self.place_of(i)}: {error}{place}") from None
 
     def _place(self, error: AlignmentError, part: Part, windows: Windows) -> str:
         if not isinstance(error, SampleError):
@@ -137,11 +144,8 @@ class Source:
     def _windows(self, count: int, after: Windows) -> list[Windows]:
         """What the first `count` transforms must be given, each in turn, so that `after` comes out; last, `after`."""
         windows = [after]
-        for step, features in reversed(list(zip(self._transforms[:count], self._before[:count], strict=True))):
-            asked = step.windows(windows[0])
-            if asked is None:
-                asked = {key: windows[0].get(key) for key in features}
-            windows.insert(0, {key: window for key, window in asked.items() if key in features})
+        for i in reversed(range(count)):
+            windows.insert(0, self.windows_before(i, windows[0]))
         return windows
 
     def _read(self, frames: np.ndarray, windows: Sequence[Windows]) -> Part:
@@ -165,16 +169,19 @@ class Source:
 
     def _check_drawable(self, drop_n_last_frames: int) -> None:
         frames, idle = self.frames.num_frames, self.num_idle
-        if idle:
+        if self.config.idle is not None:
             log.info("source %r: idle leaves out %d of %d frames", self.name, idle, frames)
         if not self.frames.num_drawable:
+            reasons = [f"`idle` leaves out {idle}"] if idle else []
+            reasons += [f"the policy the last {drop_n_last_frames} of each episode"] if drop_n_last_frames else []
+            left_out = f", of which {', and '.join(reasons)}" if reasons else ""
             raise AlignmentError(
                 f"source {self.name!r}: no frame can be drawn. Its {len(self.frames.ids)} chosen episodes have "
-                f"{frames} frames, of which `idle` leaves out {idle}, and the policy the last {drop_n_last_frames} of "
-                "each episode."
+                f"{frames} frames{left_out}."
             )
 
-    def _where(self, i: int) -> str:
+    def place_of(self, i: int) -> str:
+        """Transform `i`, for errors."""
         return f"source {self.name!r}, transforms[{i}] ({self.config.transforms[i].type})"
 
     def _mapped_keys(self) -> dict[str, str]:
@@ -213,7 +220,7 @@ class Source:
             try:
                 declared = step.features(features)
             except AlignmentError as error:
-                raise AlignmentError(f"{self._where(i)}: {error}") from None
+                raise AlignmentError(f"{self.place_of(i)}: {error}") from None
             features = declared if declared is not None else self._tried(i)
         return features
 
@@ -237,7 +244,7 @@ class Source:
         try:
             values = run_step(step, values, batched=step.batched)
         except AlignmentError as error:
-            raise AlignmentError(f"{self._where(last)}: {error}") from None
+            raise AlignmentError(f"{self.place_of(last)}: {error}") from None
         return {key: feature_like(before.get(key), value[0]) for key, value in values.items() if torch.is_tensor(value)}
 
     def _gather(self, part: Part, key: str, feature: Feature, rows: np.ndarray) -> None:

@@ -5,8 +5,8 @@ see several things have them by their own names here, inner ones joined with "."
 """
 
 import contextlib
-import importlib
 import io
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import reduce
@@ -18,11 +18,14 @@ import numpy as np
 
 from robomix.errors import ConfigError, did_you_mean
 from robomix.sim.evaluation_env import EvaluationEnv, Moment, Observation, picture_space, vector_space
+from robomix.sim.packages import import_package
 from robomix.sim.render import gl_backend, with_working_gl
 
 PACKAGES = ("gymnasium_robotics", "gym_pusht", "gym_aloha")
 """Packages whose environments are found without being told where they are from."""
 _SUCCESS = ("is_success", "success")
+_DRAWN = "rgb_array"
+"""gymnasium's render mode that returns pictures."""
 _FPS = 30
 """LeRobot's rate for environments that do not say theirs."""
 
@@ -31,8 +34,8 @@ class RegisteredEnv(EvaluationEnv):
     """The environment that gymnasium registers as `task`.
 
     Vectors come as float32 under their names, or as `flat` where there is but one. Pictures, uint8 of (H, W, 1 or 3),
-    come under `pixels`: by name, or alone. Success is what `info` says under `is_success` or `success`; environments
-    that say neither never succeed, and are told apart by their reward.
+    come under `pixels`: by name, or alone. Success is a flag that is set, or a number above 0, in `info` under
+    `is_success` or `success`; environments that say neither never succeed, and are told apart by their reward.
     """
 
     def __init__(
@@ -53,7 +56,8 @@ class RegisteredEnv(EvaluationEnv):
         limit = episode_length or spec.max_episode_steps
         if limit is None:
             raise ConfigError(f"environment {task!r} has no limit of its own. Say when to give up: episode_length=300.")
-        kwargs = {"render_mode": "rgb_array"} | dict(env_kwargs or {})
+        check_render_mode(task, env_kwargs or {})
+        kwargs = dict(env_kwargs or {}) | {"render_mode": _DRAWN}
         try:
             with with_working_gl(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of versions that are out of date, which a dataset may well ask for
@@ -63,7 +67,7 @@ class RegisteredEnv(EvaluationEnv):
         super().__init__(
             task=task,
             task_description=task_description or task,
-            fps=self._env.metadata.get("render_fps") or _FPS,
+            fps=_rate(self._env.metadata.get("render_fps")),
             episode_length=limit,
         )
         self._vectors, self._pictures = _parts(self._env.observation_space, task)
@@ -75,10 +79,17 @@ class RegisteredEnv(EvaluationEnv):
     def render(self) -> np.ndarray:
         try:
             with with_working_gl():
-                return np.asarray(self._env.render())
+                picture = np.asarray(self._env.render())
         except Exception as error:
             advice = "" if gl_backend() else " OpenGL does not work here: install libegl1 or libosmesa6."
             raise ConfigError(f"environment {self.task!r} cannot be drawn for a video: {error}.{advice}") from error
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            found = f"{picture.dtype} of shape {picture.shape}" if picture.ndim else repr(picture.item())
+            raise ConfigError(
+                f"environment {self.task!r} cannot be drawn for a video: its render() gives {found}, expected uint8 of "
+                f"shape (H, W, 3). Evaluate it without videos, or with an environment that has render_mode={_DRAWN!r}."
+            )
+        return picture
 
     def close(self) -> None:
         self._env.close()
@@ -90,7 +101,7 @@ class RegisteredEnv(EvaluationEnv):
 
     def _advance(self, action: np.ndarray) -> Moment:
         seen, reward, terminated, truncated, info = self._env.step(action)
-        success = bool(next((info[key] for key in _SUCCESS if key in info), False))
+        success = _number(next((info[key] for key in _SUCCESS if key in info), False)) > 0
         return Moment(self._named(seen), float(reward), success, terminated or truncated)
 
     def _named(self, seen: Any) -> Observation:
@@ -116,18 +127,16 @@ class RegisteredEnv(EvaluationEnv):
 def registered(task: str, package: str | None = None) -> gymnasium.envs.registration.EnvSpec:
     """What gymnasium knows of the environment `task`, after importing `package`, or those of PACKAGES.
 
-    Raises ConfigError where it knows none of that name, or where `package` is missing.
+    Raises ConfigError where it knows none of that name, or where `package` cannot be imported.
     """
     for name in [package] if package else PACKAGES if task not in gymnasium.registry else ():
-        try:
-            with with_working_gl(), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # notices about environments nobody asked for
-                importlib.import_module(name)
-        except ImportError as error:
-            if package:
-                raise ConfigError(
-                    f"environment {task!r}: the package {package!r} cannot be imported: {error}"
-                ) from error
+        with with_working_gl(), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # notices about environments nobody asked for
+            try:
+                import_package(name, needed_by=f"environment {task!r}", advice="Correct `package`, or install it.")
+            except ConfigError:
+                if package:
+                    raise
     if task not in gymnasium.registry:
         hint = did_you_mean(task, gymnasium.registry)
         raise ConfigError(
@@ -135,6 +144,27 @@ def registered(task: str, package: str | None = None) -> gymnasium.envs.registra
             "package=its_module."
         )
     return gymnasium.registry[task]
+
+
+def check_render_mode(task: str, env_kwargs: Mapping[str, Any]) -> None:
+    """Raise ConfigError where `env_kwargs` ask for another way of drawing than the one videos are made of."""
+    mode = env_kwargs.get("render_mode", _DRAWN)
+    if mode != _DRAWN:
+        raise ConfigError(
+            f"environment {task!r}: env_kwargs.render_mode is {mode!r}, expected {_DRAWN!r}, which videos are made of. "
+            "Leave it out."
+        )
+
+
+def _rate(declared: Any) -> float:
+    """The `render_fps` an environment declares, where that is a rate a video can have."""
+    return declared if 1 <= _number(declared) < math.inf else _FPS
+
+
+def _number(value: Any) -> float:
+    """A number, a flag, or an array of one of them; NaN for all else, such as a text."""
+    given = np.asarray(value)
+    return float(given.item()) if given.size == 1 and given.dtype.kind in "biuf" else math.nan
 
 
 Part = tuple[tuple[str, ...], gymnasium.spaces.Box]

@@ -10,18 +10,21 @@ import atexit
 import functools
 import importlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
 
-from robomix.errors import ConfigError
+from robomix.errors import ConfigError, RobomixError
 
 _BACKENDS = ("egl", "osmesa")
 _DISABLED = ("disabled", "disable", "off", "false", "0")
+_ABOUT_GL = re.compile(r"OpenGL|gladLoadGL|MUJOCO_GL|GLFW|OSMesa|EGL|egl[A-Z]")
+"""In what simulators, and the libraries they draw with, say when they cannot."""
 _PROBE_SECONDS = 60
 _PROBE = """
 import os
@@ -116,6 +119,31 @@ def with_working_gl() -> Iterator[None]:
     """
     with _mujoco_gl(gl_backend() or "disabled"):
         yield
+
+
+@contextmanager
+def drawing_with_gl() -> Iterator[None]:
+    """For simulators that draw with OpenGL alone, as those of LeRobot do, while they are made, reset and stepped.
+
+    Has `MUJOCO_GL` name what draws on this machine, unless it is set. Raises ConfigError, with the remedy, in place of
+    whatever error a simulator ends in that cannot draw.
+    """
+    backend = None if os.environ.get("MUJOCO_GL") else gl_backend()
+    with _mujoco_gl(backend) if backend else nullcontext():
+        try:
+            yield
+        except RobomixError:
+            raise
+        except Exception as error:
+            if not _ABOUT_GL.search(str(error)):
+                raise
+            if gl_backend():
+                advice = "It works on this machine: start a new process, with MUJOCO_GL unset."
+            else:
+                advice = "Install libegl1 or libosmesa6, and leave MUJOCO_GL unset."
+            raise ConfigError(
+                f"the simulator draws with OpenGL and cannot: {type(error).__name__}: {error}. {advice}"
+            ) from error
 
 
 @contextmanager

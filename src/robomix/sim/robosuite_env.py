@@ -15,6 +15,7 @@ import numpy as np
 
 from robomix.errors import ConfigError, did_you_mean
 from robomix.sim.evaluation_env import EvaluationEnv, Moment, Observation, picture_space, vector_space
+from robomix.sim.packages import import_package
 from robomix.sim.render import Renderer, gl_backend, open_renderer, with_working_gl
 from robomix.sim.robosuite_settings import VIEW, settings_of
 
@@ -121,19 +122,14 @@ class RobosuiteEnv(EvaluationEnv):
 def import_robosuite(package: str | None = None) -> Any:
     """The module robosuite, once `package`, which adds environments to it, is imported too.
 
-    Raises ConfigError where one of them is missing.
+    Raises ConfigError where one of them cannot be imported.
     """
     logging.getLogger("robosuite_logs").addFilter(_is_serious)
-    for name in ["robosuite", *([package] if package else [])]:
-        try:
-            with with_working_gl():
-                importlib.import_module(name)
-        except ImportError as error:
-            advice = f"Install it with: {_INSTALL}" if name == "robosuite" else "Correct `package`, or install it."
-            raise ConfigError(
-                f"this environment needs {name!r}, which cannot be imported: {error}. {advice}"
-            ) from error
-    return importlib.import_module("robosuite")
+    with with_working_gl():
+        robosuite = import_package("robosuite", needed_by="this environment", advice=f"Install it with: {_INSTALL}")
+        if package:
+            import_package(package, needed_by="this environment", advice="Correct `package`, or install it.")
+    return robosuite
 
 
 def _is_serious(record: logging.LogRecord) -> bool:

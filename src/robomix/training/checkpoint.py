@@ -128,11 +128,12 @@ def recorded_mixture(model: Path) -> dict[str, Any]:
         return {}
     try:
         record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged ({error}).") from None
-    if not isinstance(record, dict):
-        raise ConfigError(f"{path} is damaged: it holds no mapping.")
-    return record
+    groups = record.get("groups") if isinstance(record, dict) else None
+    if not isinstance(groups, dict) or not all(isinstance(group, str) for group in groups.values()):
+        raise ConfigError(f"{path} is damaged: it does not say the `groups` of the datasets.")
+    return dict(record)
 
 
 def model_folder_of(model: Path, source: str) -> Path:
@@ -160,16 +161,19 @@ def weights_folder(checkpoint: Path) -> Path:
 
 def check_groups(groups: Sequence[str]) -> None:
     """Raises ConfigError unless each of several normalization groups can have a folder of its own in a checkpoint."""
-    folders = [folder_name(group).casefold() for group in groups]
+    if len(groups) > 1:
+        check_folders(groups, "normalization group", "Give its sources another `group`, a name such as 'arm'.")
+
+
+def check_folders(names: Sequence[str], what: str, advice: str) -> None:
+    """Raises ConfigError unless each of `names` can have a folder of its own; `what` they are the names of."""
+    folders = [folder_name(name).casefold() for name in names]
     reserved = (".", "..", "config.json", "train_config.json", MIXTURE)
-    for group, folder in zip(groups, folders, strict=True) if len(groups) > 1 else ():
-        same = [other for other, name in zip(groups, folders, strict=True) if name == folder]
-        if len(same) > 1 or folder in reserved or len(os.fsencode(folder)) > 255 or not folder.isprintable():
-            clash = f", which is another group's too ({' and '.join(map(repr, same))})" if len(same) > 1 else ""
-            raise ConfigError(
-                f"the normalization group {group!r} cannot have a checkpoint folder named {folder_name(group)!r}"
-                f"{clash}. Give its sources another `group`, a name such as 'arm'."
-            )
+    for name, folder in zip(names, folders, strict=True):
+        same = [other for other, its in zip(names, folders, strict=True) if its == folder]
+        if len(same) > 1 or folder in reserved or len(os.fsencode(folder)) > 200 or not folder.isprintable():
+            clash = f", which is another one's too ({' and '.join(map(repr, same))})" if len(same) > 1 else ""
+            raise ConfigError(f"the {what} {name!r} cannot have a folder named {folder_name(name)!r}{clash}. {advice}")
 
 
 def _group_folders(pretrained: Path, processors: Processors) -> list[tuple[Path, tuple[Any, Any]]]:

@@ -72,7 +72,8 @@ def _parse_robomimic(path: str, flags: Sequence[Flag]) -> TrainConfig:
                 "goes on with --resume=true --output_dir=DIR."
             )
     other_policy = _text_of(flags, "policy.path") is not None or _text_of(flags, "policy.type") not in (None, "bc")
-    data, notes = read_robomimic_config(path, other_policy=other_policy)
+    other_output = _text_of(flags, "output_dir") is not None
+    data, notes = read_robomimic_config(path, other_policy=other_policy, other_output=other_output)
     cfg = _build_with([flag for flag in flags if flag.name != "robomimic_config"], data, path)
     cfg.notes = notes + cfg.notes
     return cfg

@@ -20,6 +20,8 @@ from robomix.problems import KeyPath, Problem, report, wrong
 from robomix.training.choices import CHOICES, PLAIN, build_block, choice_problems
 from robomix.training.compatibility import translated
 from robomix.training.lerobot import (
+    CHECKPOINTS_DIR,
+    LAST_CHECKPOINT_LINK,
     EnvConfig,
     EvalConfig,
     LRSchedulerConfig,
@@ -207,7 +209,9 @@ def _folder_problems(data: Mapping[str, Any]) -> list[Problem]:
     if problems := text(str(folder), key):
         return problems
     if os.path.exists(folder):
-        advice = f"Choose another, remove it, or continue its run with --resume=true --output_dir={folder}."
+        goes_on = os.path.lexists(os.path.join(folder, CHECKPOINTS_DIR, LAST_CHECKPOINT_LINK))
+        advice = f"Choose another, or continue its run with --resume=true --output_dir={folder}."
+        advice = advice if goes_on else "It holds no checkpoint to go on from. Choose another, or remove it."
         return [Problem(key, f"{str(folder)!r} exists already, and is not overwritten. {advice}")]
     if any(len(os.fsencode(part)) > 255 for part in Path(folder).parts):
         return [wrong(key, str(folder), "names of at most 255 bytes")]

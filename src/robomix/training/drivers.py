@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robomix.errors import AlignmentError
 from robomix.features import Feature
 from robomix.mixture.live import LiveSource
 from robomix.training.normalization import ProcessorPair
@@ -44,6 +45,11 @@ class SourceDriver(PlainDriver):
         self._live.reset()
 
     def __call__(self, observation: Observation) -> np.ndarray:
+        if unknown := [key for key in self._rename if key not in observation]:
+            here = ", ".join(key for key in observation if key != "task")
+            raise AlignmentError(
+                f"rename_map names {unknown[0]!r}, which the environment does not show. It shows {here}"
+            )
         own = {self._rename.get(key, key): value for key, value in observation.items() if key != "task"}
         cameras = [key for key, feature in self._live.observations.items() if feature.is_camera and key in own]
         own |= {key: _as_bytes(own[key]) for key in cameras}

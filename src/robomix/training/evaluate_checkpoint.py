@@ -56,6 +56,8 @@ def evaluate_checkpoint(
         raise ConfigError(f"device: found {device!r}; {problem}")
     if episodes < 1:
         raise ConfigError(f"episodes: found {episodes}, expected 1 or more.")
+    if not 0 <= seed <= 2**32 - episodes:
+        raise ConfigError(f"seed: found {seed}, expected 0 or more, and below 2^32 with all episodes.")
     folders = {source.name: model_folder_of(model, source.name) for source in sources}
     policy = load_policy(next(iter(folders.values())), device or default_device())
     settings = EvalConfig(n_episodes=episodes, batch_size=batch_size)
@@ -69,7 +71,10 @@ def evaluate_checkpoint(
 def _mixture(model: Path, config: Path | None) -> MixtureConfig:
     """The mixture of the file `config`, else that of the training."""
     origin = str(config or model)
-    block: Any = recorded_mixture(model).get("config") if config is None else read_document(config).get("dataset")
+    data = {"dataset": recorded_mixture(model).get("config")} if config is None else read_document(config)
+    block: Any = data.get("dataset")
+    if block is None and "algo_name" in data:
+        raise ConfigError(f"{config} is a config of robomimic's. Leave --config out: the checkpoint knows its mixture.")
     if not isinstance(block, Mapping):
         missing = f"{config} has no block `dataset:`" if config else f"{model} does not say what it was trained on"
         raise ConfigError(f"{missing}. Give the mixture file of the training: --config=mix.yaml")

@@ -5,6 +5,7 @@ A source is evaluated if it says `eval: true`, in the environment of its `env:` 
 actions come back through the inverses (`mixture.live`).
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from robomix.errors import AlignmentError, ConfigError, RobomixError
+from robomix.errors import ConfigError, RobomixError
 from robomix.mixture.live import LiveSource
 from robomix.mixture.source import Source
-from robomix.training.checkpoint import folder_name
+from robomix.sim.render import drawing_with_gl
+from robomix.training.checkpoint import check_folders, folder_name
 from robomix.training.drivers import PlainDriver, SourceDriver, observations_of
 from robomix.training.lerobot import EnvConfig, EvalConfig, close_envs, make_env, make_env_pre_post_processors
 from robomix.training.normalization import ProcessorPair
@@ -27,6 +29,8 @@ from robomix.training.rollouts import Episode, Filming, roll_out
 from robomix.training.runner import executing
 from robomix.training.seeds import EVALUATION_SEED
 from robomix.training.source_environment import SourceEnvironment, environment_for
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Result:
     def record(self) -> dict[str, Any]:
         """Plain data for metrics."""
         steps = None if np.isnan(self.steps) else self.steps
-        known = {"success": self.success, "reward": self.reward, "steps": steps}
+        reward = self.reward if np.isfinite(self.reward) else None
+        known = {"success": self.success, "reward": reward, "steps": steps}
         return known | {"episodes": len(self.episodes), "seconds": self.seconds}
 
 
@@ -90,6 +95,8 @@ def environments_of(sources: Sequence[Source]) -> dict[str, SourceEnvironment]:
     Raises ConfigError, before anything is trained, where an environment is not known or its simulator not installed.
     """
     found = {}
+    names = [source.name for source in sources if source.config.eval]
+    check_folders(names, "dataset", "Give it another `name`, such as 'arm'.")
     for source in sources:
         if source.config.eval:
             with _speaking_of(source):
@@ -125,22 +132,23 @@ def evaluate(
     torch.manual_seed(conditions.seed)
     episodes: list[Episode] = []
     try:
-        for task, vector_env in tasks:
-            named = f"{name}/{task}" if len(tasks) > 1 else name
-            episodes += roll_out(
-                vector_env,
-                driver,
-                episodes=settings.n_episodes,
-                seed=conditions.seed,
-                repeat=repeat,
-                prepare=prepare,
-                finish=finish,
-                max_steps=conditions.max_steps,
-                filming=conditions.filming(named),
-                title=named,
-            )
+        with drawing_with_gl():
+            for task, vector_env in tasks:
+                named = f"{name}/{task}" if len(tasks) > 1 else name
+                episodes += roll_out(
+                    vector_env,
+                    driver,
+                    episodes=settings.n_episodes,
+                    seed=conditions.seed,
+                    repeat=repeat,
+                    prepare=prepare,
+                    finish=finish,
+                    max_steps=conditions.max_steps,
+                    filming=conditions.filming(named),
+                    title=named,
+                )
     finally:
-        close_envs(envs)
+        _close(envs)
         policy.train(was_training)
     return Result(name, f"{env.type} {env.task}" if env.task else env.type, tuple(episodes), _since(started))
 
@@ -150,7 +158,7 @@ def as_table(results: Sequence[Result]) -> Table:
     table = Table(title="Evaluation", title_justify="left")
     for header in ("source", "environment"):
         table.add_column(header, overflow="fold")
-    for header in ("solved", "success", "mean steps", "mean reward"):
+    for header in ("solved", "success", "steps to success", "mean reward"):
         table.add_column(header, justify="right")
     for result in results:
         solved = sum(episode.success for episode in result.episodes)
@@ -167,12 +175,20 @@ def as_table(results: Sequence[Result]) -> Table:
 
 def _made(env: EnvConfig, batch_size: int, use_async: bool) -> dict[str, dict[int, Any]]:
     try:
-        made: dict[str, dict[int, Any]] = make_env(env, n_envs=batch_size, use_async_envs=use_async)
+        with drawing_with_gl():
+            made: dict[str, dict[int, Any]] = make_env(env, n_envs=batch_size, use_async_envs=use_async)
     except RobomixError:
         raise
     except Exception as error:  # a simulator that is not installed or refuses its settings: whatever it says is told
         raise ConfigError(f"the environment {env.type!r} cannot be made: {type(error).__name__}: {error}") from error
     return made
+
+
+def _close(envs: Any) -> None:
+    try:
+        close_envs(envs)
+    except Exception as error:  # a simulator that has failed may fail once more; what counts is what happened first
+        log.warning("closing the environments failed: %s: %s", type(error).__name__, error)
 
 
 def _relative(source: Source) -> bool:
@@ -188,5 +204,5 @@ def _speaking_of(source: Source) -> Iterator[None]:
     """Errors inside are about the evaluation of `source`."""
     try:
         yield
-    except (ConfigError, AlignmentError) as error:
+    except RobomixError as error:
         raise type(error)(f"source {source.name!r} cannot be evaluated: {error}") from error

@@ -1,5 +1,7 @@
 """What a training evaluates, and when."""
 
+import logging
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,13 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
-from robomix.errors import AlignmentError, ConfigError
+from robomix.errors import ConfigError, RobomixError
 from robomix.mixture.source import Source
 from robomix.training.config import TrainConfig
 from robomix.training.drivers import PlainDriver
 from robomix.training.evaluation import Conditions, as_table, environments_of, evaluate, evaluate_source
 from robomix.training.lerobot import EvalConfig
 from robomix.training.normalization import ProcessorPair
+
+log = logging.getLogger(__name__)
 
 
 class Evaluator:
@@ -26,6 +30,9 @@ class Evaluator:
         self._groups = groups
         with _or_without():
             self._environments = environments_of(sources) if config.env_eval_freq > 0 else {}
+        for name, environment in self._environments.items():
+            where, every, episodes = environment.config.type, config.env_eval_freq, config.eval.n_episodes
+            log.info("%s: %d episodes in %r every %d steps and at the end", name, episodes, where, every)
         if config.env is not None and "env" in self._environments:
             raise ConfigError("a dataset is named 'env', as the evaluation of --env.type is. Give it another `name`.")
         if config.env is not None and len(set(groups.values())) > 1:
@@ -41,9 +48,9 @@ class Evaluator:
         return wanted and every > 0 and (step % every == 0 or step == self._config.steps)
 
     def try_out(self, policy: Any, processors: Mapping[str, ProcessorPair]) -> None:
-        """One step in each environment, so that what does not fit is told before the training and not after it."""
-        once = Conditions(EvalConfig(n_episodes=1, batch_size=1), max_steps=1)
-        with _or_without():
+        """One step and one picture in each environment, to tell before the training what does not fit."""
+        with _or_without(), tempfile.TemporaryDirectory() as folder:
+            once = Conditions(EvalConfig(n_episodes=1, batch_size=1), max_steps=1, video_folder=Path(folder), videos=1)
             for name, environment in self._environments.items():
                 evaluate_source(self._sources[name], environment, policy, processors[self._groups[name]], once)
 
@@ -67,5 +74,5 @@ def _or_without() -> Iterator[None]:
     """Errors inside keep a training from starting, which could do without evaluations."""
     try:
         yield
-    except (ConfigError, AlignmentError) as error:
+    except RobomixError as error:
         raise type(error)(f"{error}\n--env_eval_freq=0 trains without evaluations.") from error

@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 from tqdm import tqdm
 
+from robomix.errors import RobomixError
 from robomix.mixture.dataset import Mixture
 from robomix.mixture.factory import make_mixture
 from robomix.mixture.horizons import chunk_durations
@@ -106,10 +107,23 @@ def train(config: TrainConfig) -> int:
         "table": as_records(table),
     }
     if accelerator.is_main_process:
+        evaluator.try_out(policy, processors.by_group)
         metrics = MetricsFile(output / "metrics.jsonl", resumed_at=first)
         tracker = Tracker(config, config.to_dict(), resumed=bool(resumed))
-        evaluator.try_out(policy, processors.by_group)
         log.info("%s of %s parameters on %s, into %s", config.policy.type, _size(policy), accelerator.device, output)
+
+    def save(at: int) -> None:
+        folder = checkpoints.save_checkpoint(
+            config=config,
+            step=at,
+            policy=policy,
+            processors=processors,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            mixture_record=record,
+            schedule_state=schedule.state(at),
+        )
+        log.info("checkpoint: %s%s", folder, _policies(groups))
 
     loader = make_loader(
         mixture,
@@ -164,24 +178,20 @@ def train(config: TrainConfig) -> int:
                     metrics.write(report)
                     tracker.log(report)
                 window = Window(len(names), accelerator.device)
-            if config.save_checkpoint and (last or (config.save_freq > 0 and step % config.save_freq == 0)):
+            saves = config.save_checkpoint and (last or (config.save_freq > 0 and step % config.save_freq == 0))
+            if saves:
                 if accelerator.is_main_process:
-                    folder = checkpoints.save_checkpoint(
-                        config=config,
-                        step=step,
-                        policy=policy,
-                        processors=processors,
-                        optimizer=optimizer,
-                        scheduler=scheduler,
-                        mixture_record=record,
-                        schedule_state=schedule.state(step),
-                    )
-                    log.info("checkpoint: %s%s", folder, _policies(groups))
+                    save(step)
                 accelerator.wait_for_everyone()
             if evaluator.is_due(step):
                 if accelerator.is_main_process:
-                    with window.paused():
-                        result = evaluator(policy, processors.by_group, step)
+                    try:
+                        with window.paused():
+                            result = evaluator(policy, processors.by_group, step)
+                    except RobomixError:
+                        if config.save_checkpoint and not saves:
+                            save(step)  # a simulator that fails must not take the training with it
+                        raise
                     metrics.write(result)
                     tracker.log(result)
                 accelerator.wait_for_everyone()

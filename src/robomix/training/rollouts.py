@@ -1,7 +1,9 @@
 """Closed loop in LeRobot's vector environments: several copies of a simulator, stepped together by one policy."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -10,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from robomix.errors import AlignmentError
+from robomix.errors import AlignmentError, RobomixError
 from robomix.training.lerobot import NEW_ROLLOUT_OPTION, preprocess_observation
 from robomix.video.encode import VideoEncoder
 
@@ -41,6 +43,10 @@ class Episode:
     """Sum over the episode."""
     steps: int
     """Until success, or until it was given up."""
+
+    def record(self) -> dict[str, Any]:
+        """Plain data, without NaN."""
+        return asdict(self) | {"reward": self.reward if math.isfinite(self.reward) else None}
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,9 @@ def roll_out(
     limit = max_steps or env.call("_max_episode_steps")[0]
 
     def act(seen: Any) -> np.ndarray:
-        told = driver(prepare(preprocess_observation(seen) | {"task": _tasks(env)}))
+        shown = prepare(preprocess_observation(seen) | {"task": _tasks(env)})
+        with _failing("the policy failed on what it was shown"):
+            told = driver(shown)
         return _checked(env, finish({"action": torch.from_numpy(told)})["action"].to("cpu").numpy())
 
     done: list[Episode] = []
@@ -82,7 +90,13 @@ def roll_out(
             seeds = [seed + len(done) + i for i in range(env.num_envs)]
             wanted = min(episodes, filming.episodes if filming else 0) - len(done)
             driver.reset()
-            with _Film(env, filming.folder if filming else Path(), seeds[: max(0, wanted)]) as film:
+            of = (
+                f"the episode of seed {seeds[0]}"
+                if len(seeds) == 1
+                else f"the episodes of seeds {seeds[0]} to {seeds[-1]}"
+            )
+            film = _Film(env, filming.folder if filming else Path(), seeds[: max(0, wanted)])
+            with _failing(f"the environment failed in {of}"), film:
                 batch = _roll_out_batch(env, act, seeds, limit, repeat, film)[: episodes - len(done)]
             done += batch
             progress.update(len(batch))
@@ -113,6 +127,17 @@ def _roll_out_batch(
     return [Episode(int(s), bool(success), float(r), int(count)) for s, success, r, count in values]
 
 
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    """Whatever a simulator or a policy raises inside is told as one of this house's errors."""
+    try:
+        yield
+    except RobomixError:
+        raise
+    except Exception as error:
+        raise RobomixError(f"{what}: {type(error).__name__}: {error}") from error
+
+
 def _checked(env: Any, action: np.ndarray) -> np.ndarray:
     if action.shape != env.action_space.shape:
         raise AlignmentError(
@@ -137,8 +162,13 @@ def _successes(info: dict[str, Any], n: int) -> np.ndarray:
     found = np.zeros(n, bool)
     for part in (info, info.get("final_info")):
         if isinstance(part, dict) and "is_success" in part:
-            found |= np.asarray(part["is_success"], dtype=object).astype(bool)
+            found |= [_is_true(value) for value in part["is_success"]]
     return found
+
+
+def _is_true(value: Any) -> bool:
+    """A flag or a number that is not 0; NaN and texts are neither."""
+    return isinstance(value, bool | np.bool_ | int | float | np.number) and bool(value == value and value)
 
 
 class _Film:
@@ -148,7 +178,8 @@ class _Film:
         self._env = env
         self._folder = folder
         self._seeds = seeds
-        fps = round(env.unwrapped.metadata.get("render_fps") or VIDEO_FPS)
+        said = env.unwrapped.metadata.get("render_fps")
+        fps = max(1, round(said)) if isinstance(said, int | float) and math.isfinite(said) else VIDEO_FPS
         self._stride = max(1, round(fps / VIDEO_FPS))
         self._fps = Fraction(fps, self._stride)
         self._videos: list[VideoEncoder] = []

@@ -23,7 +23,7 @@ def load_policy(folder: Path, device: str) -> Any:
         config = PreTrainedConfig.from_pretrained(folder)
         config.device = device
         with redirect_stdout(sys.stderr):  # LeRobot prints where it found the weights; stdout is for results
-            policy = get_policy_class(config.type).from_pretrained(folder, config=config)
+            policy = get_policy_class(config.type).from_pretrained(folder, config=config, strict=True)
     except Exception as error:  # files missing, damaged or of another version, packages missing: all are told
         raise ConfigError(f"the policy in {folder} cannot be loaded: {error}") from error
     policy.eval()

@@ -10,7 +10,7 @@ from robomix.errors import ConfigError
 from robomix.mixture.source import Source
 from robomix.problems import KeyPath, Problem, report, wrong
 from robomix.training.choices import build_block, choice_problems
-from robomix.training.environments import GymEnvConfig, check_environment, environment_of
+from robomix.training.environments import GymEnvConfig, SimulatedRobotEnvConfig, check_environment, environment_of
 from robomix.training.lerobot import EnvConfig
 from robomix.validation import fields_of, fit, unknown_keys
 
@@ -108,7 +108,8 @@ def _of_the_dataset(source: Source, settings: Mapping[str, Any]) -> EnvConfig:
     problems = unknown_keys(settings, known, key)
     if problems := problems or [p for name, value in settings.items() for p in fit(known[name], value, (*key, name))]:
         raise report(problems)
-    return dataclasses.replace(config, **settings)
+    derived = {"fps": None} if isinstance(config, SimulatedRobotEnvConfig) else {}  # follows from the robot
+    return dataclasses.replace(config, **derived | dict(settings))
 
 
 def _cameras(source: Source) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from robomix.formats.resampling.grid import Places, TimeGrid
 from robomix.formats.resampling.plan import Plan
 from robomix.formats.resampling.values import interpolated, summed, turned
+from robomix.rotations import RECORDED, no_rotation
 
 _BLOCK_BYTES = 1 << 25
 _ROWS = 1 << 16
@@ -41,11 +42,13 @@ def fill_column(key: str, plan: Plan, column: np.ndarray, grid: TimeGrid, new: n
             block[...] = _floats(values, plan, stays, places.last_row if of_step else places.nearest, starts, places)
             for entries, form in plan.rotations:
                 block[:, entries], is_bad = turned(values[:, entries], form, places)
-                for row in np.flatnonzero(is_bad)[::-1]:
-                    ordinal = int(np.searchsorted(starts, row, side="right")) - 1
+                bad = np.flatnonzero(is_bad)
+                ordinals, firsts = np.unique(np.searchsorted(starts, bad, side="right") - 1, return_index=True)
+                for ordinal, row in zip(ordinals, bad[firsts], strict=True):
                     unusable[int(grid.recorded.ids[first + ordinal])] = (
-                        f"{key!r} holds {np.array2string(values[row, entries], precision=4)} as {form} in frame "
-                        f"{row - starts[ordinal]} of the recording, which is no rotation"
+                        f"{key!r} holds {np.array2string(values[row, entries], precision=4)} in entries "
+                        f"{list(entries)}, by `resample` as {form}, in frame {row - starts[ordinal]} of the recording, "
+                        f"{no_rotation(form, RECORDED)}"
                     )
     return unusable
 

@@ -22,7 +22,7 @@ from robomix.formats.resampling.columns import fill_column
 from robomix.formats.resampling.grid import TimeGrid
 from robomix.formats.resampling.plan import Plan, Rules, plans_of
 
-VERSION = "resampled-1"
+VERSION = "resampled-2"
 """Of what is put into the cache; a new one makes every dataset be resampled again."""
 _TASKS = "tasks"
 

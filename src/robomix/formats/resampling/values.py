@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from robomix.formats.resampling.grid import Places
-from robomix.rotations import are_rotations, read_rotations, written
+from robomix.rotations import RECORDED, are_rotations, read_rotations, written
 
 
 def interpolated(values: np.ndarray, places: Places) -> np.ndarray:
@@ -38,7 +38,7 @@ def turned(values: np.ndarray, form: str, places: Places) -> tuple[np.ndarray, n
     """
     from scipy.spatial.transform import Rotation
 
-    is_good = are_rotations(values, form)
+    is_good = are_rotations(values, form, RECORDED)
     recorded = read_rotations(np.where(is_good[:, None], values, written(Rotation.identity(1), form)), form)
     before, after = recorded[places.row], recorded[places.next_row]
     turn = (before.inv() * after).as_rotvec() * places.weight[:, None]

@@ -13,6 +13,7 @@ from robomix.features import Feature
 from robomix.formats.hdf5 import SIGNATURE
 from robomix.formats.hdf5_episodes import frame_feature, is_reserved
 from robomix.formats.hdf5_handles import handles
+from robomix.formats.rate import as_rate
 from robomix.formats.robomimic.content import read_content
 from robomix.formats.robomimic.names import array_of, key_of
 from robomix.formats.write_input import check_features
@@ -43,6 +44,8 @@ def check_storable(features: Mapping[str, Feature]) -> None:
 
 def check_target(target: Path, *, overwrite: bool) -> None:
     """Raise ConfigError if no dataset may be written to the file `target`."""
+    if "\0" in str(target):
+        raise ConfigError(f"{str(target)!r} cannot be written: no path holds the character '\\0'. Choose another.")
     if not os.path.lexists(target):
         return
     if not overwrite:
@@ -58,20 +61,30 @@ def check_masks(masks: Collection[str]) -> None:
     """Raise ConfigError for what are no names of filter keys."""
     if isinstance(masks, str):
         raise ConfigError(f"masks is the text {masks!r}, expected a list of filter keys: [{masks!r}].")
+    if not isinstance(masks, Collection):
+        raise ConfigError(f"masks is {masks!r}, expected a list of filter keys, such as ['train'].")
     for name in masks:
         if not isinstance(name, str) or not name or name == "." or any(c in name for c in "/\0"):
             raise ConfigError(f"The filter key {name!r} names an array in the file: expected a text without '/'.")
+        if any("\ud800" <= c <= "\udfff" for c in name):
+            raise ConfigError(
+                f"The filter key {name!r} cannot be written in UTF-8: expected a text with no half of a surrogate pair."
+            )
+    if len(set(masks)) < len(masks):
+        raise ConfigError(f"masks is {list(masks)}: expected each filter key once.")
 
 
 def env_args_text(env_args: Mapping[str, Any]) -> str:
-    """`env_args` as robomimic keeps it. Raises ConfigError for what is not plain data."""
+    """`env_args` as robomimic keeps it. Raises ConfigError for what is not plain data, and for a rate that is none."""
     try:
-        return json.dumps(dict(env_args), indent=4, allow_nan=False)
+        text = json.dumps(dict(env_args), indent=4, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"env_args cannot be written as JSON ({error}): expected plain data such as "
             '{"env_name": "Lift", "type": 1, "env_kwargs": {"control_freq": 20}}.'
         ) from error
+    _check_rate(env_args.get("env_kwargs"))
+    return text
 
 
 def verify(path: Path, features: Mapping[str, Feature], lengths: Sequence[int], masks: Mapping[str, list[int]]) -> None:
@@ -86,6 +99,15 @@ def verify(path: Path, features: Mapping[str, Feature], lengths: Sequence[int], 
             f"{path} does not read back as it was written: found {survey.lengths} frames of {found}, expected "
             f"{list(lengths)} of {wanted}. The disk may be faulty; write it again."
         )
+
+
+def _check_rate(env_kwargs: Any) -> None:
+    rate = env_kwargs.get("control_freq") if isinstance(env_kwargs, dict) else None
+    try:
+        if rate is not None:
+            as_rate(rate, "control_freq in env_args")
+    except FormatError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _check_distinct(features: Mapping[str, Feature]) -> None:

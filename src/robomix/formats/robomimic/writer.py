@@ -89,7 +89,7 @@ class RobomimicWriter(EpisodeWriter):
 
     def _begin(self, stack: ExitStack) -> None:
         self._staging = stack.enter_context(staged_file(self.path, self._check_target))
-        self._file, self._output = stack.enter_context(new_file(self._staging))
+        self._file, self._output = stack.enter_context(new_file(self._staging, self.path))
         self._data = self._file.create_group("data")
 
     def _write(self, number: int, checked: EpisodeInput) -> None:
@@ -102,8 +102,8 @@ class RobomimicWriter(EpisodeWriter):
         for i, frames in enumerate(zip(*checked.cameras.values(), strict=True)):
             for array, frame in zip(arrays, frames, strict=True):
                 array[i] = frame.transpose(1, 2, 0)
-            self._output.check(self.path)
-        self._output.check(self.path)
+            self._output.check()
+        self._output.check()
 
     def _picture_array(self, demo: h5py.Group, key: str, length: int) -> h5py.Dataset:
         _, height, width = self.features[key].shape
@@ -119,5 +119,5 @@ class RobomimicWriter(EpisodeWriter):
         for name, numbers in self._masks.items():
             self._file[f"mask/{name}"] = np.array([f"demo_{number}" for number in numbers], dtype="S")
         self._file.close()
-        self._output.check(self.path)
+        self._output.check()
         verify(self._staging, self.features, self.lengths, self._masks)

@@ -1,5 +1,6 @@
 """A step that rewrites a rotation in another form. `robomix.rotations` lists the forms."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from robomix.errors import AlignmentError
 from robomix.features import Feature
 from robomix.mixture.transforms.base import DatasetTransformStep, Sample, SampleError, register_dataset_transform
 from robomix.mixture.transforms.values import floating, floating_feature
-from robomix.rotations import NoRotationError, components, read_rotations, written
+from robomix.rotations import RECORDED, NoRotationError, components, read_rotations, written
 
 
 @register_dataset_transform("rotation")
@@ -28,6 +29,7 @@ class ConvertRotation(DatasetTransformStep):
         self.old, self.new = from_, to
         self._widths = len(components(from_)), len(components(to))
         self.entries = check_entries(entries, "entries")
+        self._within = RECORDED
         self._start = 0
         if self.entries is not None and all(type(one) is int for one in self.entries):
             self._start = self._first(self.entries)
@@ -37,7 +39,7 @@ class ConvertRotation(DatasetTransformStep):
             return sample
         value = floating(sample[self.key])
         stop = self._start + self._widths[0]
-        made = converted(value[..., self._start : stop], self.old, self.new, self.key)
+        made = converted(value[..., self._start : stop], self.old, self.new, self.key, self._within)
         return sample | {self.key: torch.cat([value[..., : self._start], made, value[..., stop:]], dim=-1)}
 
     def needs(self, keys: frozenset[str]) -> frozenset[str]:
@@ -58,7 +60,9 @@ class ConvertRotation(DatasetTransformStep):
         return dict(features) | {self.key: made}
 
     def inverse(self) -> "ConvertRotation":
-        return ConvertRotation(self.key, self.new, self.old, list(range(self._start, self._start + self._widths[1])))
+        step = ConvertRotation(self.key, self.new, self.old, list(range(self._start, self._start + self._widths[1])))
+        step._within = math.inf  # a policy's numbers only point at a rotation
+        return step
 
     def _first(self, where: Sequence[Any]) -> int:
         """Index of the first of the entries, which must be as many as the rotation has, next to each other."""
@@ -81,16 +85,17 @@ class ConvertRotation(DatasetTransformStep):
         return (*names[: self._start], *(prefix + name for name in components(self.new)), *names[stop:])
 
 
-def converted(value: Tensor, old: str, new: str, key: str = "a rotation") -> Tensor:
+def converted(value: Tensor, old: str, new: str, key: str = "a rotation", within: float = math.inf) -> Tensor:
     """Rotations (n, ..., W) written as `old`, written as `new` (n, ..., W2), in their own float type.
 
-    Raises SampleError where one is no rotation: of length 0, a matrix of rank below 3 or a mirror image, NaN.
+    Raises SampleError where one is no rotation: of length 0, a matrix of rank below 3 or a mirror image, NaN, or
+    further than `within` from one.
     """
     rows = value.reshape(-1, value.shape[-1]).to(torch.float64).numpy()
     if not len(rows):
         return value.new_zeros((*value.shape[:-1], len(components(new))))
     try:
-        rotation = read_rotations(rows, old)
+        rotation = read_rotations(rows, old, within)
     except NoRotationError as error:
         at = np.unravel_index(error.row, value.shape[:-1])
         step = int(at[1]) if len(at) > 1 else 0

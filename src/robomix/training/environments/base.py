@@ -1,6 +1,5 @@
 """What robomix's types of environments share: how LeRobot gets several copies, and what can be told beforehand."""
 
-import importlib
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 from robomix.errors import ConfigError
 from robomix.sim.evaluation_env import EvaluationEnv
+from robomix.sim.packages import import_package
+from robomix.sim.render import drawing_with_gl
 from robomix.training.lerobot import EnvConfig, freeze_after_episode_end
 
 
@@ -26,7 +27,7 @@ class SimulationConfig(EnvConfig):
     def __post_init__(self) -> None:
         if self.task is None:
             raise ConfigError(f"an environment of type {self.type!r} needs `task`: {self._task_is()}")
-        for name in ("episode_length", "size", "render_size"):
+        for name in ("fps", "episode_length", "size", "render_size"):
             value = getattr(self, name, None)
             if value is not None and value < 1:
                 raise ConfigError(f"{name}: found {value}, expected 1 or more")
@@ -70,10 +71,10 @@ def check_environment(config: Any) -> None:
     if isinstance(config, SimulationConfig):
         config.check()
     elif type(config).create_envs is EnvConfig.create_envs and config.gym_id not in gymnasium.registry:
-        try:
-            importlib.import_module(config.package_name)
-        except ImportError as error:
-            raise ConfigError(
-                f"an environment of type {config.type!r} needs the package {config.package_name!r}, which cannot be "
-                f"imported: {error}. Install it with: pip install {config.package_name.replace('_', '-')}"
-            ) from error
+        name = config.package_name
+        with drawing_with_gl():
+            import_package(
+                name,
+                needed_by=f"an environment of type {config.type!r}",
+                advice=f"Install it with: pip install {name.replace('_', '-')}",
+            )

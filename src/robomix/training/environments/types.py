@@ -1,13 +1,15 @@
 """The types: the robots robomix simulates itself, those of robosuite, and whatever gymnasium knows by name."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from robomix.errors import ConfigError
 from robomix.sim.evaluation_env import EvaluationEnv
 from robomix.sim.gym_env import SimulatedRobotEnv
-from robomix.sim.registered_env import RegisteredEnv, registered
+from robomix.sim.registered_env import RegisteredEnv, check_render_mode, registered
 from robomix.sim.robosuite_env import (
     DEFAULT_CONTROL_FREQ,
     DEFAULT_EPISODE_LENGTH,
@@ -26,9 +28,12 @@ from robomix.training.lerobot import EnvConfig, FeatureType, PolicyFeature
 class SimulatedRobotEnvConfig(SimulationConfig):
     """A robot that robomix simulates, with its one task. Its features, rate and limit are the robot's own.
 
-    Raises ConfigError, when built, for an unknown robot or camera, and where its simulator is not installed.
+    Raises ConfigError, when built, for an unknown robot or camera, another rate than the robot's, and where its
+    simulator is not installed.
     """
 
+    fps: int | None = None
+    """Control steps per second. It is the robot's own, and need not be given."""
     cameras: list[str] = field(default_factory=list)
     """Cameras of the robot that the policy sees."""
     size: int = 96
@@ -40,6 +45,8 @@ class SimulatedRobotEnvConfig(SimulationConfig):
         super().__post_init__()
         robot = robot_class(self.task)
         robot.check_cameras(self.cameras)
+        if self.fps not in (None, robot.fps):
+            raise ConfigError(f"fps: found {self.fps}, but robot {self.task!r} runs at {robot.fps}. Leave `fps` out.")
         self.fps = robot.fps
         self.episode_length = self.episode_length or robot.max_steps
         self.task_description = self.task_description or robot.task
@@ -92,8 +99,10 @@ class RobosuiteEnvConfig(SimulationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        rate = self.env_kwargs.get("control_freq")
-        self.fps = round(rate) if isinstance(rate, int | float) else DEFAULT_CONTROL_FREQ
+        rate = self.env_kwargs.get("control_freq", DEFAULT_CONTROL_FREQ)
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 1 <= rate < math.inf:
+            raise ConfigError(f"env_kwargs.control_freq: found {rate!r}, expected a rate in Hz, 1 or more")
+        self.fps = round(rate)
         self.task_description = self.task_description or self.task
         self.episode_length = self.episode_length or DEFAULT_EPISODE_LENGTH
 
@@ -143,6 +152,7 @@ class GymEnvConfig(SimulationConfig):
         )
 
     def check(self) -> None:
+        check_render_mode(self.task, self.env_kwargs)
         registered(self.task, self.package)
 
     @classmethod

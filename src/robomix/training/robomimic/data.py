@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from robomix.config import SourceConfig
-from robomix.errors import RobomixError
+from robomix.errors import RobomixError, did_you_mean
 from robomix.formats import open_dataset
 from robomix.formats.base import Dataset
 from robomix.mixture.episodes import chosen_episodes
@@ -25,6 +25,8 @@ from robomix.training.robomimic.keys import RobomimicKeys
 from robomix.validation import fit, unknown_keys
 
 DATA: KeyPath = ("train", "data")
+FILTER: KeyPath = ("train", "hdf5_filter_key")
+"""The selection of all entries that do not name their own."""
 
 _ENTRY: Mapping[str, Any] = {
     "path": str,
@@ -79,24 +81,26 @@ class Experiment:
         ]
 
 
-def take_experiment(keys: RobomimicKeys) -> Experiment:
-    """The data of the config, its datasets opened. What is wrong with it is added to `keys.problems`."""
-    inputs = take_inputs(keys)
+def take_experiment(keys: RobomimicKeys, *, other_policy: bool = False) -> Experiment:
+    """The data of the config, its datasets opened, for bc or one of LeRobot's policies.
+
+    What is wrong with it is added to `keys.problems`.
+    """
+    inputs = take_inputs(keys, other_policy=other_policy)
     shares = keys.take("train.normalize_weights_by_ds_size", bool, False)
     evaluate = keys.is_on("experiment.rollout.enabled", True)
     horizon = keys.take("experiment.rollout.horizon", int, 400, least=1) if evaluate else 0
     sources = [source | _environment(source, horizon) for source in _take_sources(keys, evaluate)]
     members = [_opened(keys, i, source) for i, source in enumerate(sources)]
     opened = [member for member in members if member is not None]
-    for member in opened:
-        keys.problems += inputs.missing_in(member.dataset)
+    keys.problems += inputs.missing_in([member.dataset for member in opened])
     return Experiment(inputs, opened, shares)
 
 
 def _take_sources(keys: RobomimicKeys, evaluate: bool) -> list[dict[str, Any]]:
     """The entries of `train.data`, which may be a single path, as sources; none where one of them is wrong."""
     value = keys.take(DATA, Any, None)
-    filter_key = keys.take("train.hdf5_filter_key", str | None, None)
+    filter_key = keys.take(FILTER, str | None, None)
     entries = [{"path": value}] if isinstance(value, str) else value
     if not isinstance(entries, list) or not entries:
         advice = 'Write the path of the HDF5 file there, or a list such as [{"path": "a.hdf5", "weight": 1.0}].'
@@ -125,11 +129,26 @@ def _opened(keys: RobomimicKeys, i: int, source: Mapping[str, Any]) -> Member | 
     chosen = SourceConfig(filter_key=source.get("filter_key"), demo_limit=source.get("demo_limit"))
     try:
         dataset = open_dataset(source["root"], fps=source.get("fps"))
+        if problem := _unknown_selection(keys, i, chosen.filter_key, dataset):
+            keys.problems.append(problem)
+            return None
         ordinals = chosen_episodes(dataset, chosen, source["name"])
     except RobomixError as error:
         keys.problems.append(Problem((*DATA, i), str(error)))
         return None
     return Member(source, dataset, ordinals)
+
+
+def _unknown_selection(keys: RobomimicKeys, i: int, filter_key: str | None, dataset: Dataset) -> Problem | None:
+    """The file lacks the selection that its entry, or the key for all entries, asks for."""
+    known = list(dataset.subsets)
+    if filter_key is None or filter_key in known:
+        return None
+    shared = filter_key == keys.take(FILTER, str | None, None)
+    there = f"It names {', '.join(known)}" if known else "It names none"
+    fix = "Set it to null to take all, here or as the `filter_key` of an entry" if shared else "null takes all"
+    text = f"{dataset.path} has no selection {filter_key!r}.{did_you_mean(filter_key, known)} {there}. {fix}."
+    return Problem(FILTER if shared else (*DATA, i, "filter_key"), text)
 
 
 def _entry_problems(entry: Any, key: KeyPath) -> list[Problem]:

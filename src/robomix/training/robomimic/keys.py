@@ -20,13 +20,15 @@ _TYPO = 0.8
 
 
 class RobomimicKeys:
-    """The keys of one config, and in `problems` all that was found wrong with them."""
+    """The keys of one config, in `problems` all that is wrong with them, in `notes` what the user should know."""
 
     def __init__(self, tree: Mapping[str, Any]) -> None:
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self._tree = tree
         self._used: set[KeyPath] = set()
         self._asked: set[KeyPath] = set()
+        self._off: set[KeyPath] = set()
 
     def take(self, place: Place, hint: Any, default: Any, *, least: float | None = None) -> Any:
         """The value at `place`, which counts as used; `default` where there is none, or one that is no `hint`.
@@ -46,11 +48,13 @@ class RobomimicKeys:
         return default if problems else value
 
     def is_on(self, place: Place, default: bool) -> bool:
-        """The switch `place` of a block: the block is used when it is on; off, none of its keys are."""
+        """The switch `place` of a block: the block is used when it is on; off, none of its other keys are."""
         path = _path(place)
         self._asked.add(path)
         value = self._find(path)
         if value is False:
+            self._used.add(path)
+            self._off.add(path[:-1])
             return False
         return bool(self.take(place, bool, default))
 
@@ -63,7 +67,7 @@ class RobomimicKeys:
             return
         self._used.add(path)
         if not any(type(value) is type(one) and value == one for one in nothing):
-            self.wrong(path, value, " or ".join(map(show, nothing)), f"Not supported: {why}.")
+            self.wrong(path, value, " or ".join(map(show, nothing)), f"Not supported: {why.removesuffix('.')}.")
 
     def skip(self, place: Place, nothing: tuple[Any, ...]) -> None:
         """The key has no effect here; it need not be told where its value, one of `nothing`, asks for none."""
@@ -87,7 +91,7 @@ class RobomimicKeys:
         return list(self._mistyped((), self._tree))
 
     def unused(self) -> list[str]:
-        """Every key that nobody took; `algo.vae.*` where nothing in a block was taken."""
+        """What nobody took; `meta.*` where nothing in a block was taken, `algo.vae.* (off)` where it is off."""
         return [name for name, _ in self._left((), self._tree)]
 
     def _find(self, path: KeyPath) -> Any:
@@ -109,6 +113,8 @@ class RobomimicKeys:
         """Names of what is unused at and below `path`, each with the number of keys it stands for."""
         if path in self._used:
             return []
+        if path in self._off:
+            return [(f"{dotted(path)}.* (off)", len(value) - 1)] if len(value) > 1 else []
         if not isinstance(value, Mapping) or not value:
             return [(dotted(path), 1)] if path else []
         below = [left for name, inner in value.items() for left in self._left((*path, name), inner)]
