@@ -29,6 +29,7 @@ bench: $(READY)
 	$(PYTHON) -m benchmarks.reading
 	$(PYTHON) -m benchmarks.samples
 	$(PYTHON) -m benchmarks.robomimic
+	$(PYTHON) -m benchmarks.statistics
 
 # The environment is made again when what it must hold changes. A half-made one is not taken for whole.
 $(READY): pyproject.toml constraints.txt

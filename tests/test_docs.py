@@ -55,7 +55,8 @@ def test_commands_run(text: str, in_project: None, tmp_path: Path) -> None:
             assert importlib.import_module(words[2]).main(words[3:]) == 0
             continue
         assert words[0] == "robomix"
-        assert main([*words[1:], f"--output_dir={tmp_path / 'out'}"]) == 0
+        flag = "--out" if words[1] == "stats" else "--output_dir"
+        assert main([*words[1:], f"{flag}={tmp_path / 'out'}"]) == 0
 
 
 @cases("python")

@@ -12,7 +12,7 @@ LEVELS: list[set[str]] = [
     {"errors"},
     {"features", "caches", "entries", "rotations"},
     {"summaries", "files", "documents", "problems"},
-    {"formats", "video", "validation", "mixture_rules", "mixture_block", "frame_rules"},
+    {"formats", "video", "validation", "mixture_rules", "mixture_block", "frame_rules", "weight_rules", "source_names"},
     {"config"},
     {"mixture"},
     {"statistics"},

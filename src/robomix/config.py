@@ -16,6 +16,7 @@ from robomix.errors import ConfigError
 from robomix.mixture_block import expand, labels
 from robomix.mixture_rules import LEROBOT_KEYS
 from robomix.problems import Problem, report
+from robomix.source_names import source_names
 from robomix.validation import fields_of
 
 __all__ = ["MixtureConfig", "SourceConfig", "TransformConfig", "load_config_file", "problems_of", "resolve_root"]
@@ -58,6 +59,7 @@ class SuccessConfig:
 
 
 _FILTERS = {"idle": IdleConfig, "success": SuccessConfig}
+_LISTS = ("episodes", "val_episodes")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class SourceConfig:
     """Only episodes of this selection, which the dataset names (robomimic's `mask/...`), are used."""
     demo_limit: int | None = None
     """Only the first so many of the episodes that `episodes` and `filter_key` leave are used."""
+    val_fraction: float | None = None
+    """Share of these episodes that is held out for validation; default: the mixture's `val_fraction`."""
+    val_episodes: tuple[int, ...] | None = None
+    """These episodes, by their episode_index, are held out for validation, in place of a share."""
     fps: float | None = None
     """Frames per second, for datasets that do not say; one that does must agree."""
     lang: str | None = None
@@ -84,6 +90,8 @@ class SourceConfig:
     """Accepted because existing files have it; videos are always decoded with PyAV, whose frames are exact."""
     weight: float = 1.0
     """Share of this dataset relative to the others' weights; 0 draws nothing from it."""
+    loss_weight: float = 1.0
+    """What the loss of its samples is multiplied by, however many are drawn."""
     feature_map: Mapping[str, str | None] = field(default_factory=dict)
     """The dataset's key to the mixture's key; null drops the feature; keys not listed keep their names."""
     transforms: tuple[TransformConfig, ...] = ()
@@ -105,6 +113,20 @@ class SourceConfig:
 
 
 @dataclass(frozen=True)
+class WeightStageConfig:
+    """What weights are from a step of the training on."""
+
+    step: int
+    """Optimizer step, counted from 0."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Weights by the names of the sources; those not named have their `weight`."""
+    alpha: float | None = None
+    """Default: the mixture's `alpha`."""
+    interpolate: Literal["hold", "linear", "cosine"] = "hold"
+    """How shares get here from the stage before: hold them until the step and jump, or move to it in between."""
+
+
+@dataclass(frozen=True)
 class MixtureConfig:
     """All sources and how they are drawn from. Checked when built; raises ConfigError with everything wrong in it."""
 
@@ -116,12 +138,20 @@ class MixtureConfig:
     """union: a feature some source lacks is zero-filled and masked there; intersection: such features are dropped."""
     alpha: float = 0.0
     """P(source) is proportional to weight * frames^alpha: 0 makes weights the shares, 1 multiplies them by size."""
+    weight_schedule: tuple[WeightStageConfig, ...] = ()
+    """Weights that change, such as [{step: 5000, weights: {b: 2}, interpolate: linear}]; before, `weight` holds."""
     batching: Literal["mixed", "per_source"] = "mixed"
     """mixed: every batch holds all sources in their shares; per_source: every batch comes from one source."""
     normalize_by: Literal["global", "source", "embodiment"] = "global"
     """Which sources share normalization statistics: all, each its own, or those of one robot type."""
+    stats_weighting: Literal["frames", "sampling"] = "frames"
+    """frames: all frames weigh the same in statistics; sampling: a source's frames together weigh its probability."""
+    stats: str | None = None
+    """Statistics to take: a stats.json, a norm_stats.json, or a folder as `robomix stats --out` writes it."""
     rate: float | Literal["native"] = "native"
     """Frames per second that every source is resampled to; native leaves each at its own."""
+    val_fraction: float = 0.0
+    """Share of each source's episodes that is held out for validation; which ones, their content decides."""
     use_imagenet_stats: bool = True
     """Cameras are normalized with ImageNet's mean and std; false measures them on a sample of frames."""
     image_transforms: Mapping[str, Any] = field(default_factory=lambda: {"enable": False})
@@ -145,12 +175,23 @@ class MixtureConfig:
         block = {name: value for name, value in block.items() if name not in LEROBOT_KEYS}
         if "image_transforms" in block:
             block["image_transforms"] = {"enable": False} | dict(block["image_transforms"])
-        return cls(**block | {"datasets": tuple(_source(entry) for entry in block["datasets"])})
+        stages = tuple(WeightStageConfig(**stage) for stage in block.get("weight_schedule", ()))
+        sources = tuple(_source(entry) for entry in block["datasets"])
+        return cls(**block | {"datasets": sources, "weight_schedule": stages})
+
+    def drawn(self) -> set[str]:
+        """Names of the sources that are drawn from at some step of the training."""
+        weights = {str(source.name): source.weight for source in self.datasets}
+        stages = [weights | dict(stage.weights) for stage in self.weight_schedule]
+        if not self.weight_schedule or self.weight_schedule[0].step > 0:
+            stages.append(weights)
+        return {name for stage in stages for name, weight in stage.items() if weight > 0}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data in the long form; `from_dict` of it gives an equal config."""
         block = {f.name: getattr(self, f.name) for f in fields(self)}
         block["datasets"] = [_plain_source(source) for source in self.datasets]
+        block["weight_schedule"] = [asdict(stage) | {"weights": dict(stage.weights)} for stage in self.weight_schedule]
         return block | {"image_transforms": dict(self.image_transforms)}
 
 
@@ -180,14 +221,14 @@ def resolve_root(source: SourceConfig) -> Path:
 
 def _source(entry: Mapping[str, Any]) -> SourceConfig:
     transforms = tuple(TransformConfig(**step) for step in entry.get("transforms", ()))
-    episodes = None if entry.get("episodes") is None else tuple(entry["episodes"])
+    lists = {name: tuple(entry[name]) for name in _LISTS if entry.get(name) is not None}
     filters = {name: cls(**entry[name]) for name, cls in _FILTERS.items() if entry.get(name) is not None}
-    return SourceConfig(**dict(entry) | filters | {"transforms": transforms, "episodes": episodes})
+    return SourceConfig(**dict(entry) | filters | lists | {"transforms": transforms})
 
 
 def _plain_source(source: SourceConfig) -> dict[str, Any]:
     entry = {f.name: getattr(source, f.name) for f in fields(source)}
-    entry["episodes"] = None if source.episodes is None else list(source.episodes)
+    entry |= {name: list(entry[name]) for name in _LISTS if entry[name] is not None}
     entry["transforms"] = [{"type": step.type, "kwargs": dict(step.kwargs)} for step in source.transforms]
     entry["env"] = None if source.env is None else dict(source.env)
     entry |= {name: asdict(entry[name]) for name in _FILTERS if entry[name] is not None}
@@ -196,20 +237,8 @@ def _plain_source(source: SourceConfig) -> dict[str, Any]:
 
 
 def _with_names(sources: Sequence[SourceConfig]) -> tuple[SourceConfig, ...]:
-    """Every source with a name of its own: the second listing of `me/x` is `me/x#2`."""
-    taken = {source.name for source in sources}
-    named = []
-    for source in sources:
-        name = source.name
-        if name is None:
-            plain = source.repo_id or _expanded(str(source.root)).absolute().name or str(source.root)
-            name, count = plain, 1
-            while name in taken:
-                count += 1
-                name = f"{plain}#{count}"
-            taken.add(name)
-        named.append(replace(source, name=name))
-    return tuple(named)
+    names = source_names([{"name": s.name, "repo_id": s.repo_id, "root": s.root} for s in sources])
+    return tuple(replace(source, name=name) for source, name in zip(sources, names, strict=True))
 
 
 def _lerobot_home() -> Path:

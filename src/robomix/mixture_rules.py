@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robomix import frame_rules
+from robomix import frame_rules, weight_rules
 from robomix.features import BOOKKEEPING
 from robomix.problems import KeyPath, Problem, show, wrong
-
-MAX_WEIGHT = 1e12
-MAX_ALPHA = 10.0
-"""Bounds under which weight * frames^alpha stays a number for any dataset that fits on a disk."""
+from robomix.source_names import source_names
 
 LEROBOT_KEYS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "streaming": ((False,), "robomix reads datasets from disk; download them and leave the key out"),
     "repo_type": (("dataset",), "robomix reads datasets from disk, not from buckets"),
-    "eval_split": ((0, 0.0), "robomix holds out no episodes; list those to train on in `episodes`"),
+    "eval_split": ((0, 0.0), "LeRobot holds out the last episodes of each task; `val_fraction` chooses by content"),
     "return_uint8": ((True, False), ""),  # camera samples are uint8 either way, and the training loop converts them
     "depth_output_unit": (("mm",), "robomix reads no depth cameras"),
 }
@@ -66,17 +63,22 @@ def positive(value: float | None, key: KeyPath, expected: str) -> list[Problem]:
     return [] if value is None or value > 0 else [wrong(key, value, expected, "Leave the key out if there is none.")]
 
 
-def episodes(value: Sequence[int] | None, key: KeyPath) -> list[Problem]:
-    """Whole numbers from 0 on, each once, at least one; null takes all."""
+def episodes(
+    value: Sequence[int] | None,
+    key: KeyPath,
+    *,
+    if_none: str = "Leave the key out to take all.",
+    if_twice: str = "Each counts once; to draw some more often, list the dataset a second time with them.",
+) -> list[Problem]:
+    """Whole numbers from 0 on, each once, at least one; null is no list. The rest is advice."""
     if value is None:
         return []
     if not value:
-        return [wrong(key, list(value), "at least one episode", "Leave the key out to take all.")]
+        return [wrong(key, list(value), "at least one episode", if_none)]
     problems = [wrong((*key, i), e, "an episode's number, 0 or more") for i, e in enumerate(value) if e < 0]
     twice = [e for e, times in Counter(value).items() if times > 1]
     if twice:
-        advice = "Each counts once; to draw some more often, list the dataset a second time with them."
-        problems.append(Problem(key, f"lists {_some(twice)} more than once. {advice}"))
+        problems.append(Problem(key, f"lists {_some(twice)} more than once. {if_twice}"))
     return problems
 
 
@@ -105,11 +107,11 @@ def source(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     problems += feature_map(block.get("feature_map", {}), (*key, "feature_map"))
     for name in ("root", "revision", "group", "name", "filter_key", "lang"):
         problems += text(block.get(name), (*key, name))
+    problems += _held_out(block, key)
     problems += positive(block.get("demo_limit"), (*key, "demo_limit"), "a number of episodes, 1 or more")
     problems += positive(block.get("fps"), (*key, "fps"), "frames per second, more than 0")
-    if not 0 <= block.get("weight", 1.0) <= MAX_WEIGHT:
-        expected = f"a number from 0 to {MAX_WEIGHT:g}"
-        problems.append(wrong((*key, "weight"), block["weight"], expected, "0 leaves the dataset out of the draws."))
+    problems += weight_rules.weight(block.get("weight", 1.0), (*key, "weight"))
+    problems += weight_rules.loss_weight(block.get("loss_weight", 1.0), (*key, "loss_weight"))
     for i, step in enumerate(block.get("transforms", ())):
         problems += text(step["type"], (*key, "transforms", i, "type"))
     if block.get("env") is not None and block.get("eval") is False:
@@ -125,14 +127,19 @@ def source(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
 def mixture(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     """The whole block in its long form, whose types and sources are right."""
     sources = block["datasets"]
-    problems = []
-    if not 0 <= block.get("alpha", 0.0) <= MAX_ALPHA:
-        fix = "0: weights are the shares; 1: weights times size."
-        problems.append(wrong((*key, "alpha"), block["alpha"], f"a number from 0 to {MAX_ALPHA:g}", fix))
+    stages = block.get("weight_schedule", ())
+    weights = [source.get("weight", 1.0) for source in sources]
+    problems = weight_rules.alpha(block.get("alpha", 0.0), (*key, "alpha"))
+    problems += weight_rules.weight_schedule(stages, source_names(sources), weights, (*key, "weight_schedule"))
+    if stages and block.get("stats_weighting") == "sampling":
+        advice = "has no meaning beside `weight_schedule`: shares move, and normalization stays. Leave it out."
+        problems.append(Problem((*key, "stats_weighting"), advice))
     problems += frame_rules.rate(block.get("rate", "native"), (*key, "rate"))
+    problems += text(block.get("stats"), (*key, "stats"))
+    problems += _fraction(block.get("val_fraction"), (*key, "val_fraction"))
     if not sources:
         problems.append(wrong((*key, "datasets"), list(sources), "at least one dataset"))
-    elif not any(source.get("weight", 1.0) > 0 for source in sources):
+    elif not any(weights) and not (stages and stages[0]["step"] == 0):
         problems.append(Problem((*key, "datasets"), "every weight is 0, so nothing can be drawn. Raise at least one."))
     if block.get("type") == "single" and len(sources) > 1:
         problems.append(wrong((*key, "type"), "single", f"'multi' for {len(sources)} datasets", "Or remove the key."))
@@ -154,6 +161,22 @@ def lerobot_keys(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
         for name, (nothing, why) in LEROBOT_KEYS.items()
         if name in block and not any(type(block[name]) is type(v) and block[name] == v for v in nothing)
     ]
+
+
+def _held_out(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
+    """A source's share of episodes for validation, or a list of them."""
+    listed, none = block.get("val_episodes"), "`val_fraction: 0` holds out none."
+    problems = episodes(listed, (*key, "val_episodes"), if_none=none, if_twice="Each counts once.")
+    problems += _fraction(block.get("val_fraction"), (*key, "val_fraction"))
+    if listed is not None and block.get("val_fraction") is not None:
+        problems.append(Problem((*key, "val_fraction"), "cannot stand beside `val_episodes`. Keep one of them."))
+    return problems
+
+
+def _fraction(value: float | None, key: KeyPath) -> list[Problem]:
+    if value is None or 0 <= value < 1:
+        return []
+    return [wrong(key, value, "a share of the episodes, from 0 to below 1", "0 holds out none.")]
 
 
 def _image_transforms(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:

@@ -50,7 +50,10 @@ class Summary:
         return float(np.clip(value, self.minimum, self.maximum))
 
     def scaled(self, factor: float) -> "Summary":
-        """The same distribution, standing for `factor` times as many values."""
+        """The same distribution, standing for `factor` times as many values.
+
+        Merged with others, half the weight of one of its points is added to a quantile's rank error.
+        """
         return Summary(self.count * factor, self.mean, self.squares * factor, self.minimum, self.maximum,
                        self.points, self.weights * factor)  # fmt: skip
 

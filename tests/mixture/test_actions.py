@@ -262,16 +262,16 @@ def test_statistics_of_relative_chunks_are_kept_apart_by_horizon_and_dropped_fra
 def test_statistics_of_relative_chunks_come_in_blocks(arm: ArrayDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     made = mixture(source(arm, transforms=[RELATIVE]), horizons={"action": CHUNK})
     whole = mixture_stats(made)["global"]["action"]
-    monkeypatch.setattr("robomix.statistics.compute.load_summaries", lambda key: None)
-    monkeypatch.setattr("robomix.statistics.compute.save_summaries", lambda key, summaries: None)
-    monkeypatch.setattr("robomix.statistics.compute._BLOCK_ROWS", 7)
+    monkeypatch.setattr("robomix.statistics.sources.load_summaries", lambda key: None)
+    monkeypatch.setattr("robomix.statistics.sources.save_summaries", lambda key, summaries: None)
+    monkeypatch.setattr("robomix.statistics.sources._BLOCK_ROWS", 7)
     in_blocks = mixture_stats(made)["global"]["action"]
     for name, value in whole.items():
         np.testing.assert_allclose(in_blocks[name], value, rtol=1e-6)
 
 
 def test_of_very_many_chunks_evenly_spaced_ones_are_taken(arm: ArrayDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robomix.statistics.compute._MAX_STEPS", 12)  # of 7 chunks of 3, so every second counts
+    monkeypatch.setattr("robomix.statistics.sources._MAX_STEPS", 12)  # of 7 chunks of 3, so every second counts
     stats = mixture_stats(mixture(source(arm, transforms=[RELATIVE]), horizons={"action": CHUNK}))["global"]["action"]
     assert stats["count"].tolist() == [3 + 2 + 3 + 1]
 

@@ -55,5 +55,5 @@ def test_training_lowers_the_loss_of_both_robots_and_the_policy_acts_for_each(
         state = np.zeros(width, dtype=np.float32)
         for _ in range(6):
             action = runner({"observation.state": state, "observation.environment_state": state})
-            assert action.shape == (5,)
+            assert action.shape == (width,)
             assert np.isfinite(action).all()

@@ -7,7 +7,7 @@ import pytest
 
 from robomix.errors import FormatError
 from robomix.mixture.transforms import DatasetTransformStep, register_dataset_transform
-from robomix.statistics import compute
+from robomix.statistics import sources
 from robomix.statistics.cameras import IMAGENET, SAMPLED_FRAMES, sampled_frames
 from robomix.statistics.compute import mixture_stats
 from robomix.statistics.groups import group_names
@@ -130,7 +130,7 @@ def test_nan_is_refused_with_episode_and_frame() -> None:
 def test_summaries_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = mixture(source(robot(40, 2, 0.0, 0), "a"))
     first = mixture_stats(made)
-    monkeypatch.setattr(compute, "_numbers", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(sources, "_numbers", lambda *_: pytest.fail("computed again"))
     again = mixture_stats(made)
     np.testing.assert_array_equal(first["global"]["action"]["q10"], again["global"]["action"]["q10"])
 
@@ -157,3 +157,15 @@ def test_a_source_that_is_never_drawn_counts_only_where_its_group_has_no_other()
     made = mixture(source(ones, "drawn", weight=2.0), source(nines, "never", weight=0.0))
     assert mixture_stats(made)["global"]["action"]["mean"] == [1.0]
     assert mixture_stats(made, "source")["never"]["action"]["mean"] == [9.0]
+
+
+def test_a_cameras_sample_stands_for_all_frames_of_its_source() -> None:
+    """Of 30 black and 10 white frames a quarter is white, though of a large dataset only some frames are looked at."""
+    black, white = np.zeros((300, 3, 2, 2), np.uint8), np.full((100, 3, 2, 2), 255, np.uint8)
+    sources_of = [
+        source(ArrayDataset({"observation.images.top": frames}, [len(frames)]), name)
+        for name, frames in (("black", black), ("white", white))
+    ]
+    stats = mixture_stats(mixture(*sources_of))["global"]["observation.images.top"]
+    assert stats["mean"].ravel() == pytest.approx([0.25] * 3)
+    assert (stats["q01"].ravel().tolist(), stats["q99"].ravel().tolist()) == ([0.0] * 3, [1.0] * 3)

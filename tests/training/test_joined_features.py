@@ -20,5 +20,5 @@ def test_a_robot_in_pieces_and_a_whole_one_train_together(
 
     policy = json.loads((tmp_path / "out/checkpoints/000002/pretrained_model/franka_v21/config.json").read_text())
     shapes = {key: feature["shape"] for key, feature in policy["input_features"].items()}
-    assert shapes == {"observation.state": [26], "observation.images.base": [3, 120, 160]}
-    assert policy["output_features"]["action"]["shape"] == [26]
+    assert shapes == {"observation.state": [13], "observation.images.base_view": [3, 120, 160]}
+    assert policy["output_features"]["action"]["shape"] == [8]

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from robomix.cli.main import main
 from robomix.features import Feature
 from robomix.formats.lerobot.writer import DatasetWriter
+from robomix.training.checkpoint import weights_folder
 
 SMALL = {
     "type": "act",
@@ -71,7 +72,7 @@ def mixture_file(data: Path, path: Path, **training: Any) -> Path:
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return load_file(next(checkpoint.rglob("model.safetensors")))
+    return load_file(weights_folder(checkpoint) / "model.safetensors")
 
 
 def assert_same_parameters(one: Path, other: Path) -> None:
@@ -99,12 +100,14 @@ def test_metrics_tell_sources_apart(run: Path) -> None:
     assert 0 <= records[-1]["data_wait_share"] <= 1
 
 
-def test_the_checkpoint_holds_a_plain_policy_folder_per_group_with_shared_weights(run: Path) -> None:
+def test_the_checkpoint_holds_a_plain_policy_folder_per_group_and_shares_weights_that_are_not_cut(run: Path) -> None:
     pretrained = run / "checkpoints" / "last" / "pretrained_model"
     for group in ("arm", "crane"):
         names = {path.name for path in (pretrained / group).iterdir()}
         assert {"config.json", "model.safetensors", "policy_preprocessor.json", "policy_postprocessor.json"} <= names
-    assert os.path.samefile(pretrained / "arm" / "model.safetensors", pretrained / "crane" / "model.safetensors")
+    shared = run / "checkpoints" / "last" / "training_state" / "policy" / "model.safetensors"
+    assert os.path.samefile(shared, pretrained / "crane" / "model.safetensors")
+    assert not os.path.samefile(shared, pretrained / "arm" / "model.safetensors")
     record = json.loads((pretrained / "mixture.json").read_text())
     assert [row["name"] for row in record["table"]] == ["arm", "crane"]
     assert record["groups"] == {"arm": "arm", "crane": "crane"}
@@ -220,5 +223,8 @@ def test_reports_go_to_wandb_when_asked(data: Path, tmp_path: Path) -> None:
     config, out = mixture_file(data, tmp_path / "mix.json", steps=2, log_freq=1), tmp_path / "out"
     wandb = ["--wandb.enable=true", "--wandb.mode=offline", "--wandb.project=tests"]
     assert main(["train", f"--config_path={config}", f"--output_dir={out}", *wandb]) == 0
-    recorded = next((out / "wandb").glob("offline-run-*/*.wandb")).read_bytes()
-    assert b"loss_per_source/crane" in recorded
+    recorded = next((out / "wandb").glob("offline-run-*/*.wandb"))
+    patience = time.monotonic() + 60  # a process of wandb's own writes the file, and may do so after the run's end
+    while b"loss_per_source/crane" not in recorded.read_bytes() and time.monotonic() < patience:
+        time.sleep(0.1)
+    assert b"loss_per_source/crane" in recorded.read_bytes()

@@ -1,15 +1,24 @@
 """Normalization by group: each sample by its own statistics, finite everywhere, undone by LeRobot's postprocessor."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from lerobot.configs import NormalizationMode
 
+from robomix.errors import ConfigError
 from robomix.summaries import EMPTY, stats_of_entries, summarize_entries
 from robomix.training.lerobot import make_policy
 from robomix.training.normalization import make_processors, safe_stats
 from tests.training.small import act_config, diffusion_config, meta_of
+
+MODES = ("IDENTITY", "MEAN_STD", "MIN_MAX", "QUANTILES", "QUANTILE10")
+"""All that lerobot 0.6.1 has."""
 
 
 def stats_of(values: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
@@ -95,5 +104,93 @@ def test_quantiles_that_coincide_under_a_spike_do_not_divide_by_nothing() -> Non
     values[:5, 0] = 100.0
     values[:, 1] = np.random.default_rng(0).normal(size=1000)
     safe = safe_stats(stats_of({"action": values}))["action"]
-    assert safe["q99"][0] - safe["q01"][0] == pytest.approx(2.0)
+    assert safe["q99"][0] - safe["q01"][0] == pytest.approx(2 * safe["std"][0])
     assert safe["max"][0] - safe["min"][0] == pytest.approx(100.0)
+
+
+@cache
+def in_mode(mode: str) -> Any:
+    """A policy that normalizes everything in `mode`; nothing of it is changed here."""
+    mapping = dict.fromkeys(("VISUAL", "STATE", "ENV", "ACTION"), NormalizationMode(mode))
+    return policy(act_config(normalization_mapping=mapping))
+
+
+def test_a_range_of_noise_beside_a_spike_is_no_range() -> None:
+    """The 98 % between q01 and q99 tremble by 1e-7; divided by that, the spike of 1 would be 10,000,000."""
+    values = np.random.default_rng(0).uniform(-1e-7, 1e-7, (1000, 2))
+    values[:5, 0], values[:, 1] = 1.0, np.random.default_rng(1).normal(size=1000)
+    safe = safe_stats(stats_of({"action": values}))["action"]
+    assert safe["q99"][0] - safe["q01"][0] == pytest.approx(2 * values[:, 0].std())
+
+
+def test_a_vector_that_only_trembles_is_constant() -> None:
+    values = np.random.default_rng(0).normal(0, 1e-7, (500, 3))
+    assert safe_stats(stats_of({"action": values}))["action"]["std"].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_the_modes_here_are_all_there_are() -> None:
+    assert {member.name for member in NormalizationMode} == set(MODES)
+
+
+@st.composite
+def any_column(draw: st.DrawFn) -> np.ndarray:
+    """200 numbers of any scale and offset: constant, spiked, trembling, or spread."""
+    seed, scale = draw(st.integers(0, 2**31)), 10.0 ** draw(st.floats(-9, 6))
+    offset = draw(st.sampled_from([0.0, 1.0, -7.0, 1e3])) * draw(st.sampled_from([0.0, 1.0, scale]))
+    rare = draw(st.sampled_from([0.0, 0.005, 0.05, 0.5, 1.0]))  # the share that is not the constant
+    rng = np.random.default_rng(seed)
+    return (offset + scale * np.where(rng.random(200) < rare, rng.normal(size=200), 0.0)).astype(np.float32)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=40, deadline=None)
+@given(columns=st.tuples(any_column(), any_column(), any_column()), groups=st.integers(1, 3))
+def test_any_data_is_finite_in_every_mode_and_comes_back(mode: str, columns: tuple, groups: int) -> None:
+    """Mixed groups, each with a padded entry; zeros there stay zeros."""
+    entries = [*summarize_entries(np.stack(columns, axis=1)), EMPTY]
+    safe, others = safe_stats({"action": stats_of_entries(entries)}), safe_stats(stats_of(data(3.0, 2.0)))
+    made = make_processors(in_mode(mode), {f"g{i}": (safe, others)[i % 2] | {} for i in range(groups)}, "cpu")
+    raw = torch.as_tensor(np.stack([*columns, np.zeros(200)], axis=1), dtype=torch.float32)
+    batch = {"observation.state": torch.zeros(200, 3), "observation.environment_state": torch.zeros(200, 2)}
+    normalized = made(batch | {"action": raw.clone()}, torch.zeros(200, dtype=torch.long))["action"]
+    assert normalized.isfinite().all()
+    assert (normalized[:, 3] == 0).all()
+    back = made.by_group["g0"][1](normalized)
+    for d, column in enumerate(columns):
+        error = np.abs(back[:, d].numpy() - column).max()
+        assert error <= 0.011 * column.std() + 1e-5 * np.abs(column).max() + 2.5e-7, column
+
+
+@pytest.mark.parametrize("mode", ["MIN_MAX", "QUANTILES", "QUANTILE10"])
+@settings(max_examples=40, deadline=None)
+@given(column=arrays(np.float32, 50, elements=st.floats(-1e6, 1e6, width=32)))
+def test_what_lies_between_the_bounds_lies_between_minus_one_and_one(mode: str, column: np.ndarray) -> None:
+    low, high = {"MIN_MAX": ("min", "max"), "QUANTILES": ("q01", "q99"), "QUANTILE10": ("q10", "q90")}[mode]
+    safe = safe_stats({"action": stats_of_entries(summarize_entries(np.stack([column] * 4, axis=1)))})
+    made = make_processors(in_mode(mode), {"global": safe}, "cpu")
+    raw = torch.as_tensor(np.stack([column] * 4, axis=1))
+    batch = {"observation.state": torch.zeros(50, 3), "observation.environment_state": torch.zeros(50, 2)}
+    normalized = made(batch | {"action": raw.clone()}, torch.zeros(50, dtype=torch.long))["action"].numpy()
+    inside = (column >= safe["action"][low][0]) & (column <= safe["action"][high][0])
+    assert np.abs(normalized[inside]).max(initial=0.0) <= 1.0 + 1e-4
+
+
+def test_statistics_that_lack_what_the_mode_takes_are_refused() -> None:
+    """Openpi's files have no minimum; LeRobot would fail at the first batch."""
+    stats = stats_of(data(0.0, 1.0))
+    stats["action"] = {name: stats["action"][name] for name in ("mean", "std", "q01", "q99")}
+    make_processors(in_mode("QUANTILES"), {"arm": safe_stats(stats)}, "cpu")
+    with pytest.raises(
+        ConfigError, match="'action' by MIN_MAX, and the statistics given for 'arm' have no min and no max"
+    ):
+        make_processors(in_mode("MIN_MAX"), {"arm": safe_stats(stats)}, "cpu")
+
+
+def test_groups_whose_statistics_are_from_different_files_are_normalized_together() -> None:
+    full, few = stats_of(data(0.0, 1.0)), stats_of(data(5.0, 2.0))
+    few = {key: {name: of_key[name] for name in ("mean", "std", "q01", "q99")} for key, of_key in few.items()}
+    made = make_processors(policy(act_config()), {"full": safe_stats(full), "few": safe_stats(few)}, "cpu")
+    batch = {"observation.state": torch.zeros(2, 3), "observation.environment_state": torch.zeros(2, 2)}
+    batch["action"] = torch.as_tensor(np.stack([full["action"]["mean"], few["action"]["mean"]]), dtype=torch.float32)
+    normalized = made(batch, torch.tensor([0, 1]))["action"]
+    torch.testing.assert_close(normalized, torch.zeros(2, 4), atol=1e-6, rtol=0)

@@ -16,7 +16,9 @@ from robomix.errors import RobomixError, did_you_mean
 
 VERBS: dict[str, tuple[str, str]] = {
     "train": ("robomix.cli.train", "train a LeRobot policy on a mixture of datasets"),
+    "stats": ("robomix.cli.stats", "compute, print and write the statistics a mixture is normalized with"),
     "eval": ("robomix.cli.evaluate", "roll a trained policy out in the environments of its datasets"),
+    "export": ("robomix.cli.export", "write one robot's policy out of a checkpoint, for LeRobot"),
 }
 """Verb to the module whose `run(argv)` does it and returns the exit code, and its line in the help."""
 

@@ -74,6 +74,11 @@ class Dataset(ABC):
     """Hex digest of the content (columns, lengths, tasks, sizes of media files): equal on every machine."""
 
     @property
+    def recording(self) -> "Dataset":
+        """The dataset with its numbers as they were recorded, of which this may be a view; of the same episodes."""
+        return self
+
+    @property
     def recorded_fps(self) -> Fraction:
         """Frames per second of the recording, of which this may be a view at another rate."""
         return self.fps

@@ -157,6 +157,22 @@ class Mixture(TorchDataset[dict[str, Any]]):
             threads=self.threads,
         )
 
+    def held_out(self) -> "Mixture | None":
+        """The samples of the episodes that are held out for validation, with the same features and the same
+        `dataset_index`, their images as they are; None where none are held out.
+        """
+        sources = [source.held_out for source in self.sources if source.held_out is not None]
+        if not sources:
+            return None
+        return Mixture(
+            sources,
+            self.schema,
+            horizons=self.horizons,
+            delta_timestamps=self.delta_timestamps,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
     def index_of(self, source: np.ndarray, drawable: np.ndarray) -> np.ndarray:
         """Sample indices of drawable frames (m,) of sources (m,): how the schedule's draws become samples."""
         index = np.empty(len(source), dtype=np.int64)

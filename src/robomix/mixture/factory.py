@@ -12,6 +12,7 @@ from robomix.formats.resampling.dataset import resampled
 from robomix.mixture.alignment import Schema, align
 from robomix.mixture.dataset import ImageTransform, Mixture
 from robomix.mixture.source import Horizons, Source
+from robomix.mixture.split import split
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,13 @@ def make_mixture(
     Windows come from a LeRobot `policy` config (`*_delta_indices`) or from `delta_indices`, by key, in frames: each
     source steps at its own rate. In `delta_timestamps` they are in seconds, and each source has the frames nearest to
     them. `policy.drop_n_last_frames` frames at the end of each episode start no sample.
-    Features that `intersection` leaves out are named in a warning, with the datasets they came from.
+    Features that `intersection` leaves out are named in a warning, with the datasets they came from. Episodes that are
+    held out for validation are not in it; `held_out()` of the mixture has them.
 
     Raises ConfigError, FormatError or AlignmentError, naming the source, for what cannot be opened or does not fit.
     """
     drop = getattr(policy, "drop_n_last_frames", 0)
-    sources = open_sources(config, drop_n_last_frames=drop)
+    sources = split(open_sources(config, drop_n_last_frames=drop), config.val_fraction)
     schema = align(sources, config.features)
     _warn_of_dropped(schema)
     horizons = delta_indices or {}
@@ -64,11 +66,13 @@ def make_mixture(
 def open_sources(config: MixtureConfig, *, drop_n_last_frames: int = 0) -> list[Source]:
     """The sources of `config`, opened. Raises what is wrong with one of them, or one ConfigError for several."""
     sources: list[Source] = []
+    drawn = config.drawn()
     errors: list[RobomixError] = []
     for entry in config.datasets:
         try:
             dataset = at_rate(open_dataset(resolve_root(entry), fps=entry.fps), config.rate, entry)
             sources.append(Source(dataset, entry, name=str(entry.name), drop_n_last_frames=drop_n_last_frames))
+            sources[-1].is_drawn = entry.name in drawn
         except RobomixError as error:
             errors.append(error)
     if len(errors) > 1:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
@@ -37,6 +38,30 @@ class ScheduledBatches(Sampler[Any]):
         for t in range(self.start, self.stop):
             draws = self.schedule.batch(t).take(self._slice)
             yield Request(self.mixture.index_of(draws.source, draws.frame), draws.number)
+
+
+class OrderedBatches(Sampler[Any]):
+    """A `batch_sampler`: this rank's share of the batches of all drawable frames, each once, in order.
+
+    Each batch is of one source, only the last of a source smaller than `batch_size`. Rank r of W takes the batches r,
+    r + W, r + 2W, ...; which frames a batch has does not depend on the ranks.
+    """
+
+    def __init__(self, mixture: Mixture, batch_size: int, *, rank: int = 0, world_size: int = 1) -> None:
+        self.mixture = mixture
+        frames = [source.frames.num_drawable for source in mixture.sources]
+        places = [(i, at, min(at + batch_size, n)) for i, n in enumerate(frames) for at in range(0, n, batch_size)]
+        self.numbers = range(rank, len(places), world_size)
+        """Which of all the batches this rank takes."""
+        self._places = [places[number] for number in self.numbers]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Request]:
+        for source, start, stop in self._places:
+            frames = np.arange(start, stop)
+            yield Request(self.mixture.index_of(np.full(len(frames), source), frames), frames)
 
 
 class Loader(DataLoader[Any]):
@@ -77,6 +102,25 @@ def make_loader(
     Workers are spawned: a forked one would share the file positions of open decoders with its parent.
     """
     batches = ScheduledBatches(mixture, schedule, start=start, stop=stop, rank=rank, world_size=world_size)
+    return load(
+        batches,
+        num_workers=num_workers,
+        prefetch_factor=prefetch_factor,
+        pin_memory=pin_memory,
+        worker_init_fn=worker_init_fn,
+    )
+
+
+def load(
+    batches: ScheduledBatches | OrderedBatches,
+    *,
+    num_workers: int = 0,
+    prefetch_factor: int | None = None,
+    pin_memory: bool = False,
+    worker_init_fn: Callable[[int], None] | None = None,
+) -> Loader:
+    """A loader of `batches`, in their order. The settings are those of `make_loader`."""
+    mixture = batches.mixture
     return Loader(
         _Answers(mixture),
         batch_sampler=batches,

@@ -6,6 +6,9 @@ epoch is a permutation of its own (`permutation`), so every frame comes once per
 exhausted just starts its next one. Global batch t is draws t*B to (t+1)*B - 1, permuted, and cut into one contiguous
 slice per rank.
 
+Where weights change over the training, this is so up to the first change; from there on the sources of the draws
+follow the moving shares (`stages`, `moving`), and all else stays the same.
+
 Nothing is remembered between draws. The batch numbered t is the same whatever the number of ranks and workers, however
 far they prefetch, and however often the run was interrupted.
 """
@@ -17,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from robomix.errors import ConfigError
-from robomix.mixture.apportion import ranks_in_table, slot_counts, slot_table
+from robomix.mixture.apportion import LONG_PERIOD, ranks_in_table, slot_counts, slot_table
+from robomix.mixture.moving import MovingOrder
 from robomix.mixture.permutation import key_of, permute, shuffled, subkeys
+from robomix.mixture.stages import UNITS, WHOLE, Stage, binding, segments
 
 VERSION = 1
 """Part of every saved state: a change of the order in any way needs a new number."""
@@ -59,9 +64,18 @@ class Draws:
 class Schedule:
     """The order of a training run, see the module's text. Memory grows with the number of sources, not of frames."""
 
-    def __init__(self, streams: Sequence[Stream], *, seed: int, batch_size: int, batching: str = "mixed") -> None:
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        *,
+        seed: int,
+        batch_size: int,
+        batching: str = "mixed",
+        stages: Sequence[Stage] = (),
+    ) -> None:
         """`batch_size` is the global one, over all ranks; `batching` is `mixed` or `per_source`.
 
+        `stages` are those of weights that change, at ascending steps above 0; `streams` have the shares of the start.
         Raises ConfigError for repeated names, empty streams or a batch size below 1.
         """
         _check(streams, batch_size)
@@ -76,11 +90,19 @@ class Schedule:
         self._frames = np.array([stream.frames for stream in streams], dtype=np.int64)
         self._keys = np.array([key_of(seed, stream.name, "order") for stream in streams], dtype=np.uint64)
         self._batch_key = key_of(seed, "batch")
+        self.stages = (Stage(0, tuple(stream.probability for stream in streams)), *stages)
+        """Those of the whole training, the start included."""
+        self._segments = segments(self.stages)
+        self._moves_from, self._moving = self._moving_order()
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(D,) float64: the shares the schedule gives, those asked for rounded to the period."""
+        """(D,) float64: the shares the schedule gives at the start, those asked for rounded to the period."""
         return self._counts / len(self._table)
+
+    def shares(self, step: int) -> np.ndarray:
+        """(D,) float64: the shares of the batch numbered `step`."""
+        return [segment for segment in self._segments if segment.start <= step][-1].shares(step)
 
     def draws(self, start: int, stop: int) -> Draws:
         """The draws numbered start to stop - 1, in order."""
@@ -98,14 +120,14 @@ class Schedule:
 
     def consumed(self, batches: int) -> np.ndarray:
         """(D,) int64: samples drawn from each source in the first `batches` global batches."""
-        unit = self.batch_size if self.batching == "per_source" else 1
-        period, rest = divmod(batches * self.batch_size // unit, len(self._table))
-        within = np.bincount(self._table[:rest], minlength=len(self.streams))
-        return (period * self._counts + within) * unit
+        if self._moving is not None and batches >= self._moves_from:
+            return self._moving.before(batches) * self._unit
+        return self._repeated(batches * self.batch_size // self._unit) * self._unit
 
     def state(self, batches: int) -> dict[str, Any]:
         """What a checkpoint keeps after `batches` global batches: plain data, small whatever the number of frames."""
         drawn = self.consumed(batches)
+        later = [stage.record() for stage in self.stages[1:]]
         return {
             "version": VERSION,
             "seed": self.seed,
@@ -117,10 +139,13 @@ class Schedule:
                 {"name": s.name, "frames": s.frames, "slots": int(c), "fingerprint": s.fingerprint, "drawn": int(d)}
                 for s, c, d in zip(self.streams, self._counts, drawn, strict=True)
             ],
-        }
+        } | ({"stages": later} if later else {})
 
     def resume(self, state: dict[str, Any]) -> int:
-        """The batch at which a run saved with `state` goes on. Raises ConfigError naming whatever has changed."""
+        """The batch at which a run saved with `state` goes on. Raises ConfigError naming whatever has changed.
+
+        Weights may have changed for steps from there on: what was drawn so far does not depend on them.
+        """
         mine = self.state(0)
         changed = [
             f"{key}: {state.get(key)!r} then, {mine[key]!r} now"
@@ -128,6 +153,8 @@ class Schedule:
             if state.get(key) != mine[key]
         ]
         changed += _changed_sources(state.get("sources", []), mine["sources"])
+        if not changed:
+            changed = _changed_stages(state, mine)
         if changed:
             raise ConfigError(
                 "cannot continue this run, because the order of its samples would change:\n  "
@@ -136,12 +163,41 @@ class Schedule:
             )
         return int(state["batches"])
 
+    @property
+    def _unit(self) -> int:
+        """Draws in a row that are from one source."""
+        return self.batch_size if self.batching == "per_source" else 1
+
     def _locate(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For draws k: their source, and how many draws that source had before."""
-        unit = self.batch_size if self.batching == "per_source" else 1
-        period, slot = np.divmod(number // unit, len(self._table))
-        source = self._table[slot]
-        return source, (period * self._counts[source] + self._ranks[slot]) * unit + number % unit
+        turn = number // self._unit
+        source, rank = np.empty_like(turn), np.empty_like(turn)
+        later = number // self.batch_size >= self._moves_from if self._moving else np.zeros(len(turn), dtype=bool)
+        period, slot = np.divmod(turn[~later], len(self._table))
+        source[~later] = self._table[slot]
+        rank[~later] = period * self._counts[source[~later]] + self._ranks[slot]
+        if self._moving is not None:
+            source[later], rank[later] = self._moving.locate(turn[later])
+        return source, rank * self._unit + number % self._unit
+
+    def _repeated(self, turns: int) -> np.ndarray:
+        """(D,) int64: turns each source has among the first `turns` of the repeating table."""
+        period, rest = divmod(turns, len(self._table))
+        return period * self._counts + np.bincount(self._table[:rest], minlength=len(self.streams))
+
+    def _moving_order(self) -> tuple[int, MovingOrder | None]:
+        """The step from which shares are others than the table's, and the order from there on; None: there is none."""
+        first = self._segments[0]
+        if first.length is None:
+            return 0, None
+        per_step = self.batch_size // self._unit
+        start = first.length if first.curve == "hold" else 0
+        drawn = self._repeated(start * per_step).tolist()
+        owed = [
+            per_step * start * slots * UNITS - count * WHOLE
+            for slots, count in zip(self.stages[0].slots, drawn, strict=True)
+        ]
+        return start, MovingOrder(self._segments[1 if start else 0 :], per_step, drawn, owed)
 
 
 def _check(streams: Sequence[Stream], batch_size: int) -> None:
@@ -172,3 +228,19 @@ def _changed_sources(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> l
         if old["fingerprint"] != new["fingerprint"]:
             changed.append(f"{where}: its content or its chosen episodes are not those of then")
     return changed
+
+
+def _changed_stages(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What is different in the stages on which the batches drawn so far depend. The sources are the same."""
+    drawn, names = then["batches"], [source["name"] for source in now["sources"]]
+    old, new = (binding(state.get("stages", []), drawn) for state in (then, now))
+    listings = [", ".join(f"{s['interpolate']} to step {s['step']}" for s in stages) or "none" for stages in (old, new)]
+    if listings[0] != listings[1]:
+        return [f"weight_schedule up to step {drawn}: {listings[0]} then, {listings[1]} now"]
+    return [
+        f"weight_schedule at step {before['step']}: source {name!r}: {one / LONG_PERIOD:.2%} of the samples then, "
+        f"{other / LONG_PERIOD:.2%} now"
+        for before, after in zip(old, new, strict=True)
+        for name, one, other in zip(names, before["slots"], after["slots"], strict=True)
+        if one != other
+    ]

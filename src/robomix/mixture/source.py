@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -54,17 +55,28 @@ class Source:
         self.dataset = dataset
         self.config = config
         self.name = name
-        chosen, idle = chosen_episodes(dataset, config, name), idle_rows(dataset, config.idle, name)
-        self.frames = FrameTable.of(dataset.episodes, chosen, drop_n_last_frames, idle)
-        self.counted = FrameTable.of(dataset.episodes, chosen, 0, idle)
-        """Of the same episodes, with all frames drawable that no filter leaves out: those that statistics count."""
-        self._check_drawable(drop_n_last_frames)
+        self.is_drawn = config.weight > 0
+        """Whether anything is drawn from it; under a `weight_schedule`, at some step."""
+        self.held_out: Source | None = None
+        """The same source with the episodes that are held out for validation, perhaps none; None: nothing was split."""
+        self._drop_n_last_frames = drop_n_last_frames
+        self._idle = idle_rows(dataset, config.idle, name)
+        self._use(chosen_episodes(dataset, config, name))
+        if config.idle is not None:
+            log.info("source %r: idle leaves out %d of %d frames", name, self.num_idle, self.frames.num_frames)
+        self.check_drawable()
         self._dataset_key = self._mapped_keys()
         self._mapped = {key: dataset.features[old] for key, old in self._dataset_key.items()}
         self._transforms = self._build_transforms()
         self._before: list[dict[str, Feature]] = []  # what each transform is given
         self.features = self._transformed_features()
         self.relative = self._relative_keys()
+
+    def of_episodes(self, ordinals: np.ndarray) -> "Source":
+        """The same source with the episodes at `ordinals` (E,) of its dataset, perhaps none; nothing is opened anew."""
+        made = copy(self)
+        made._use(ordinals)
+        return made
 
     @property
     def num_idle(self) -> int:
@@ -167,10 +179,18 @@ class Source:
         inside = np.clip(steps, 0, length[:, None] - 1)
         return self.frames.first_rows[part.episode][:, None] + inside, inside != steps
 
-    def _check_drawable(self, drop_n_last_frames: int) -> None:
-        frames, idle = self.frames.num_frames, self.num_idle
-        if self.config.idle is not None:
-            log.info("source %r: idle leaves out %d of %d frames", self.name, idle, frames)
+    def _use(self, ordinals: np.ndarray) -> None:
+        """Takes the episodes at `ordinals` of the dataset."""
+        episodes = self.dataset.episodes
+        self.ordinals = ordinals
+        """(E,) int64: the chosen episodes, by position in the dataset."""
+        self.frames = FrameTable.of(episodes, ordinals, self._drop_n_last_frames, self._idle)
+        self.counted = FrameTable.of(episodes, ordinals, 0, self._idle)
+        """Of the same episodes, with all frames drawable that no filter leaves out: those that statistics count."""
+
+    def check_drawable(self) -> None:
+        """Raises AlignmentError where no frame can start a sample."""
+        frames, idle, drop_n_last_frames = self.frames.num_frames, self.num_idle, self._drop_n_last_frames
         if not self.frames.num_drawable:
             reasons = [f"`idle` leaves out {idle}"] if idle else []
             reasons += [f"the policy the last {drop_n_last_frames} of each episode"] if drop_n_last_frames else []

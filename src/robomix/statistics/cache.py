@@ -24,8 +24,11 @@ from robomix.summaries import POINTS, Summary
 _VERSION = 2
 
 
-def source_key(source: Source, windows: Windows) -> str:
-    """Hex key of a source's summaries; those of the keys in `windows` are over the windows of all drawable frames."""
+def source_key(source: Source, windows: Windows, *, by_step: bool = False) -> str:
+    """Hex key of a source's summaries; those of the keys in `windows` are over the windows of all drawable frames.
+
+    `by_step` is for summaries that keep the steps of the windows apart.
+    """
     config = source.config
     parts = {
         "version": _VERSION,
@@ -35,6 +38,7 @@ def source_key(source: Source, windows: Windows) -> str:
         "feature_map": dict(config.feature_map),
         "transforms": [[t.type, dict(t.kwargs)] for t in config.transforms],
         "code": source.transforms_source(),
+        "by_step": by_step,
         "windows": {key: list(window or ()) for key, window in windows.items()},
         "drawable": _runs(source.frames) if windows else None,
         "counted": _runs(source.counted) if source.num_idle else None,

@@ -1,141 +1,190 @@
 """Statistics of a mixture: what its numbers look like after mapping and transforms, per normalization group.
 
-They are always computed from the data, never taken from the statistics a dataset brings along, whose quantiles are
-not quantiles in most versions that wrote them. Every chosen frame counts once. What a filter leaves out counts not at
-all, though windows may hold some of it; nor do sources of weight 0, but in groups that have no others; nor entries that
-are padding, nor features a source lacks. Each source is summarized once and cached (`cache`); groups merge the
-summaries.
-
-Where a value depends on the sample it is in, as an action relative to the state at its chunk's start does, what counts
-is what training sees: every step, within its episode, of the windows of all frames that can be drawn.
+They are computed from the data, never taken from the statistics a dataset brings along, whose quantiles are not
+quantiles in most versions that wrote them. Every chosen frame counts once; or, with `sampling`, as often as it is
+drawn. What a filter leaves out counts not at all, though windows may hold some of it; nor do sources of weight 0, but
+in groups that have no others; nor entries that are padding, nor features a source lacks. Each source is summarized once
+(`sources`) and cached; a group merges the summaries of its own sources, with their own weights and no others.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
-from robomix.errors import FormatError
-from robomix.mixture.alignment import Schema
+from robomix.errors import ConfigError
+from robomix.features import Feature
 from robomix.mixture.dataset import Mixture
-from robomix.mixture.source import Horizons, Source
-from robomix.mixture.transforms import Window, Windows
-from robomix.statistics.cache import load_summaries, save_summaries, source_key
-from robomix.statistics.cameras import camera_stats, histogram, sampled_frames, summarize_histogram, with_imagenet
+from robomix.mixture.source import Source
+from robomix.statistics.cameras import camera_stats, with_imagenet
 from robomix.statistics.groups import group_names
-from robomix.summaries import EMPTY, Summary, merge, stats_of_entries, summarize
+from robomix.statistics.sources import Entries, source_summaries, step_summaries
+from robomix.summaries import Summary, merge, stats_of_entries
 
 Stats = dict[str, dict[str, np.ndarray]]
 """Key to LeRobot's statistics: min, max, mean, std, count, q01, q10, q50, q90, q99, shaped as the feature."""
-Entries = dict[str, list[Summary]]
-"""Key to one Summary per entry of the flattened feature, or per channel of a camera."""
-
-_BLOCK_ROWS = 1 << 18
-_READ_BYTES = 1 << 26
-_CAMERA_BLOCK = 16
-_MAX_STEPS = 1 << 24
-"""Of windows, per source: beyond that, only every second (third, ...) drawable frame starts one. Windows overlap."""
 
 
-def mixture_stats(mixture: Mixture, normalize_by: str = "global", *, use_imagenet: bool = False) -> dict[str, Stats]:
+@dataclass(frozen=True)
+class Group:
+    """The sources of one normalization group that count in its statistics."""
+
+    sources: tuple[Source, ...]
+    positions: tuple[int, ...]
+    """Their positions in the mixture."""
+    shares: np.ndarray
+    """(n,) float64: what each counts for, in the sum 1; by frames, or by how often it is drawn."""
+
+    def width(self, key: str) -> int:
+        """Leading entries of the vector `key` that are data in some source; 0 where none has it."""
+        return max((source.features[key].valid_dim for source in self.sources if key in source.features), default=0)
+
+    def feature(self, key: str) -> Feature:
+        """The feature `key` as the source with most entries has it, by its own names. Some source must have it."""
+        return max((s.features[key] for s in self.sources if key in s.features), key=lambda feature: feature.shape)
+
+    def padding(self, key: str, feature: Feature) -> np.ndarray:
+        """(D,) share in which each entry of `feature`, as the mixture has it, is padding; scalars have one entry."""
+        entries = feature.shape[0] if feature.is_vector else 1
+        share = np.ones(entries)
+        for source, of_source in zip(self.sources, self.shares, strict=True):
+            if key in source.features:
+                share[: source.features[key].valid_dim if feature.is_vector else entries] -= of_source
+        return np.where(share < 1e-12, 0.0, share)  # what is left of 1 - 0.1 - 0.9 is no padding
+
+
+def mixture_stats(
+    mixture: Mixture,
+    normalize_by: str = "global",
+    *,
+    use_imagenet: bool = False,
+    sampling: Sequence[float] | np.ndarray | None = None,
+    keys: Collection[str] | None = None,
+) -> dict[str, Stats]:
     """Statistics of `mixture` for each normalization group: group name to Stats over the mixture's schema.
 
     Vectors are as wide as the schema; entries that are padding in all of a group's sources get the neutral statistics
-    of `summaries.stats_of_entries`. `use_imagenet` replaces mean and std of colour cameras. Raises FormatError for NaN
-    or infinite numbers, naming source, key and frame.
+    of `summaries.stats_of_entries`. Raises FormatError for NaN or infinite numbers, naming source, key and frame.
+
+    Args:
+        mixture: of which the chosen episodes count, as its filters leave them.
+        normalize_by: which sources form a group, see `groups.group_names`.
+        use_imagenet: replaces mean and std of colour cameras by ImageNet's.
+        sampling: probability of each source. With them a source's frames together weigh its probability, beside those
+            of its group; None: all frames of a group weigh the same, whichever source they are from.
+        keys: only these features; None: all of the schema.
     """
-    sources = tqdm(mixture.sources, "statistics", delay=2, leave=False, disable=None)
-    entries = [
-        source_summaries(source, mixture.schema.features, horizons)
-        for source, horizons in zip(sources, mixture.source_horizons, strict=True)
-    ]
-    groups = group_names(mixture.sources, normalize_by)
-    drawn = {group for group, source in zip(groups, mixture.sources, strict=True) if source.config.weight > 0}
-    members: dict[str, list[Entries]] = {}
-    for group, source, one in zip(groups, mixture.sources, entries, strict=True):
-        if source.config.weight > 0 or group not in drawn:
-            members.setdefault(group, []).append(one)
-    return {group: _group_stats(parts, mixture.schema, use_imagenet) for group, parts in members.items()}
+    features = {key: f for key, f in mixture.schema.features.items() if keys is None or key in keys}
+    groups = mixture_groups(mixture, normalize_by, sampling=sampling)
+    counted = {position for group in groups.values() for position in group.positions}
+    summaries = {
+        position: source_summaries(mixture.sources[position], features, mixture.source_horizons[position])
+        for position in tqdm(sorted(counted), "statistics", delay=2, leave=False, disable=None)
+    }
+    return {
+        name: _group_stats(group, [summaries[i] for i in group.positions], features, use_imagenet, sampling is not None)
+        for name, group in groups.items()
+    }
 
 
-def source_summaries(source: Source, keys: Collection[str], horizons: Horizons) -> Entries:
-    """Summaries of those of `keys` that `source` has, after mapping and transforms; from the cache where they are.
+def step_stats(
+    mixture: Mixture, normalize_by: str = "global", *, sampling: Sequence[float] | np.ndarray | None = None
+) -> dict[str, Stats]:
+    """Statistics of each step of a window, (T, D), of the vectors whose values depend on the window's start.
 
-    `horizons` are those the mixture has for it; they matter for the features `source.relative` names.
+    Group name to Stats of those keys alone; groups without such are left out. An action relative to the state at its
+    chunk's start grows from step to step: these tell by how much. Arguments as those of `mixture_stats`. Raises
+    ConfigError for a feature that depends on its window where the mixture has none for it.
     """
-    windows: Windows = {key: tuple(horizons[key]) for key in sorted(source.relative) if key in horizons}
-    wanted = {key: feature for key, feature in source.features.items() if key in keys}
-    cache_key = source_key(source, windows)
-    summaries = load_summaries(cache_key) or {}
-    missing = {key: feature for key, feature in wanted.items() if key not in summaries}
-    for key, feature in missing.items():
-        summaries[key] = _camera(source, key) if feature.is_camera else _numbers(source, key, windows.get(key))
-    if missing:
-        save_summaries(cache_key, summaries)
-    return {key: summaries[key] for key in wanted}
+    found: dict[str, Stats] = {}
+    for name, group in mixture_groups(mixture, normalize_by, sampling=sampling).items():
+        relative = {key for source in group.sources for key in source.relative if key in mixture.schema.vector_keys}
+        for key in sorted(relative):
+            parts = []
+            for position, source in zip(group.positions, group.sources, strict=True):
+                window = mixture.source_horizons[position].get(key)
+                if window is None:
+                    raise ConfigError(
+                        f"source {source.name!r}: {key!r} depends on where its window starts, and has no window here. "
+                        "Name the policy, whose chunks it is for, in the file's `policy:` block."
+                    )
+                parts.append(step_summaries(source, key, window) if key in source.features else None)
+            found.setdefault(name, {})[key] = _stacked_steps(group, parts, mixture.schema.features[key], sampling)
+    return found
 
 
-def _numbers(source: Source, key: str, window: Window) -> list[Summary]:
-    feature = source.features[key]
-    entries = feature.valid_dim if feature.is_vector else int(np.prod(feature.shape, dtype=np.int64))
-    table = source.counted if window is None else source.frames
-    count = table.num_drawable
-    size = max(1, min(_BLOCK_ROWS // len(window or (0,)), _READ_BYTES // _bytes_per_frame(source, key, window)))
-    blocks = []
-    every = 1 if window is None else -(-count * len(window) // _MAX_STEPS)
-    for start in range(0, count, size * every):
-        frames = table.from_drawable(np.arange(start, min(start + size * every, count), every))
-        values, is_pad = _read(source, frames, key, window)
-        values = values.reshape(is_pad.size, -1)[:, :entries]
-        try:
-            inside = values[~is_pad.reshape(-1)]
-            blocks.append([summarize(column) for column in np.ascontiguousarray(inside.T)])
-        except ValueError:
-            bad = int(np.flatnonzero(~np.isfinite(values).all(axis=1) & ~is_pad.reshape(-1))[0])
-            row, step = divmod(bad, is_pad.shape[1])
-            episode, frame = (int(x[0]) for x in source.frames.locate(frames[[row]]))
-            raise FormatError(
-                f"source {source.name!r}: {key!r} is NaN or infinite in episode {source.frames.ids[episode]}, frame "
-                f"{frame + (window or (0,))[step]} ({source.dataset.path}). Leave the episode out with `episodes`, or "
-                "repair the data."
-            ) from None
-    return [merge([block[d] for block in blocks]) for d in range(entries)]
+def mixture_groups(
+    mixture: Mixture, normalize_by: str, *, sampling: Sequence[float] | np.ndarray | None = None
+) -> dict[str, Group]:
+    """The normalization groups of `mixture` by name. Sources of weight 0 are in groups that have no others only."""
+    names = group_names(mixture.sources, normalize_by)
+    drawn = {name for name, source in zip(names, mixture.sources, strict=True) if source.is_drawn}
+    positions: dict[str, list[int]] = {}
+    for i, (name, source) in enumerate(zip(names, mixture.sources, strict=True)):
+        if source.is_drawn or name not in drawn:
+            positions.setdefault(name, []).append(i)
+    frames = np.array([source.counted.num_drawable for source in mixture.sources], dtype=np.float64)
+    weights = frames if sampling is None else np.asarray(sampling, dtype=np.float64)
+    groups = {}
+    for name, members in positions.items():
+        own = weights[members] if weights[members].any() else frames[members]  # a group that is never drawn
+        groups[name] = Group(tuple(mixture.sources[i] for i in members), tuple(members), own / own.sum())
+    return groups
 
 
-def _bytes_per_frame(source: Source, key: str, window: Window) -> int:
-    """What must be read for one frame of `key`: a transform may ask for camera images along with the numbers."""
-    part = source.begin(np.zeros(1, dtype=np.int64), {} if window is None else {key: window}, [key])
-    return max(1, sum(value.nbytes for value in part.values.values()))
+def feature_stats(feature: Feature, entries: Sequence[Summary], use_imagenet: bool) -> dict[str, np.ndarray]:
+    """Statistics of `feature`, shaped as it, of one Summary per entry or channel; `EMPTY` where all is padding."""
+    if feature.is_camera:
+        of_camera = camera_stats(list(entries))
+        return with_imagenet(of_camera) if use_imagenet else of_camera
+    stats = stats_of_entries(entries)
+    return {name: v if name == "count" else v.reshape(feature.shape or (1,)) for name, v in stats.items()}
 
 
-def _camera(source: Source, key: str) -> list[Summary]:
-    frames = source.counted.from_drawable(sampled_frames(source.counted.num_drawable))
-    counts = sum(
-        histogram(_read(source, frames[i : i + _CAMERA_BLOCK], key)[0]) for i in range(0, len(frames), _CAMERA_BLOCK)
-    )
-    return summarize_histogram(np.asarray(counts))
+def num_entries(feature: Feature) -> int:
+    """How many numbers have statistics of their own: all of a numeric feature, the channels of a camera."""
+    return int(np.prod(feature.shape[:1] if feature.is_camera else feature.shape, dtype=np.int64))
 
 
-def _read(source: Source, frames: np.ndarray, key: str, window: Window = None) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, ...) or (n, T, ...) of `key`, and which of the window's steps (n, T) lie outside the episode."""
-    part = source.begin(frames, {} if window is None else {key: window}, [key])
-    for job in part.jobs:
-        job()
-    values = source.finish(part)[key].numpy()
-    return values, part.time_is_pad.get(key, np.zeros((len(frames), 1), dtype=bool))
-
-
-def _group_stats(sources: Sequence[Entries], schema: Schema, use_imagenet: bool) -> Stats:
+def _group_stats(
+    group: Group, summaries: Sequence[Entries], features: dict[str, Feature], use_imagenet: bool, sampled: bool
+) -> Stats:
     stats: Stats = {}
-    for key, feature in schema.features.items():
-        shape = feature.shape[:1] if feature.is_camera else feature.shape
-        entries = int(np.prod(shape, dtype=np.int64))
-        parts = [one[key] for one in sources if key in one]
-        merged = [merge([p[d] for p in parts if d < len(p)]) if parts else EMPTY for d in range(entries)]
-        if feature.is_camera:
-            of_camera = camera_stats(merged)
-            stats[key] = with_imagenet(of_camera) if use_imagenet else of_camera
-        else:
-            of_entries = stats_of_entries(merged)
-            stats[key] = {n: v if n == "count" else v.reshape(shape or (1,)) for n, v in of_entries.items()}
+    for key, feature in features.items():
+        parts = [one.get(key) for one in summaries]
+        # A camera's sample of frames stands for all of the source's: it is brought to their number.
+        merged = _merged(group, parts, num_entries(feature), by_share=sampled or feature.is_camera)
+        stats[key] = feature_stats(feature, merged, use_imagenet)
     return stats
+
+
+def _stacked_steps(
+    group: Group, parts: Sequence[list[list[Summary]] | None], feature: Feature, sampling: object
+) -> dict[str, np.ndarray]:
+    """Statistics (T, D) and `count` (T,) of the steps' summaries of each source, None for those that lack them."""
+    num_steps = len(next(part for part in parts if part is not None))
+    steps = []
+    for step in range(num_steps):
+        at_step = [None if part is None else part[step] for part in parts]
+        steps.append(stats_of_entries(_merged(group, at_step, num_entries(feature), by_share=sampling is not None)))
+    return {name: np.stack([step[name] for step in steps]).reshape(num_steps, -1) for name in steps[0]}
+
+
+def _merged(group: Group, parts: Sequence[list[Summary] | None], entries: int, *, by_share: bool) -> list[Summary]:
+    """For each entry the summary of all sources that have it; their shares decide what each counts for, or its values.
+
+    Shares move weight between sources and keep its sum, the number of values: a quantile is between them.
+    """
+    merged = []
+    for d in range(entries):
+        having = [
+            (part[d], share)
+            for part, share in zip(parts, group.shares, strict=True)
+            if part is not None and d < len(part) and part[d].count
+        ]
+        if by_share and len(having) > 1:
+            unit = sum(one.count for one, _ in having) / sum(share for _, share in having)
+            having = [(one.scaled(share * unit / one.count), share) for one, share in having]
+        merged.append(merge([one for one, _ in having]))
+    return merged

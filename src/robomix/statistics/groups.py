@@ -16,3 +16,8 @@ def group_names(sources: Sequence[Source], normalize_by: str) -> list[str]:
         by = {"global": "global", "source": source.name, "embodiment": source.dataset.robot_type or source.name}
         names.append(source.config.group or by[normalize_by])
     return names
+
+
+def folder_name(group: str) -> str:
+    """A group's name as the name of one folder: repo ids have a slash."""
+    return group.replace("/", "--")

@@ -2,11 +2,12 @@
 
     checkpoints/
     |-- 002000/
-    |   |-- pretrained_model/       a LeRobot policy folder; with several normalization groups one folder per group
+    |   |-- pretrained_model/       a LeRobot policy folder; with several normalization groups one per group (robot)
     |   |   |-- config.json, model.safetensors, policy_preprocessor.json, policy_postprocessor.json, ...
     |   |   |-- train_config.json   what the run was started with
     |   |   `-- mixture.json        the resolved mixture
     |   `-- training_state/         optimizer, scheduler, step, and schedule.json
+    |       `-- policy/             with several groups: the policy all share, as wide as the mixture
     `-- last -> 002000
 
 A checkpoint is built under a temporary name and renamed, so `last` never points at half of one.
@@ -23,13 +24,18 @@ from typing import Any
 from safetensors import SafetensorError
 
 from robomix.errors import ConfigError, RobomixError, did_you_mean
+from robomix.statistics.groups import folder_name as folder_name
 from robomix.training.config import TrainConfig, save_train_config
 from robomix.training.lerobot import load_training_state, save_training_state
 from robomix.training.normalization import Processors
+from robomix.training.robot_folder import write_robot_folders
+from robomix.training.robots import Robot
 
 PRETRAINED = "pretrained_model"
 STATE = "training_state"
 MIXTURE = "mixture.json"
+SHARED = "policy"
+"""In the training state: the policy that several robots share, a policy folder itself."""
 
 _KEYS = {"version", "seed", "batch_size", "batching", "batches", "sources"}
 _EARLIER = "resume from an earlier checkpoint, with --config_path=OUTPUT_DIR/checkpoints/STEP"
@@ -41,6 +47,7 @@ def save_checkpoint(
     step: int,
     policy: Any,
     processors: Processors,
+    robots: Mapping[str, Robot] | None,
     optimizer: Any,
     scheduler: Any,
     mixture_record: dict[str, Any],
@@ -48,6 +55,7 @@ def save_checkpoint(
 ) -> Path:
     """Writes the checkpoint of `step` and points `last` at it; returns its folder.
 
+    With `robots`, by group, each group's folder has the policy of its robot alone.
     Raises RobomixError where that cannot be written; checkpoints that were there before are untouched.
     """
     parent = Path(config.output_dir) / "checkpoints"
@@ -56,10 +64,10 @@ def save_checkpoint(
     with _built_aside(building, final):
         pretrained = building / PRETRAINED
         pretrained.mkdir()
-        for folder, (preprocessor, postprocessor) in _group_folders(pretrained, processors):
-            preprocessor.save_pretrained(folder)
-            postprocessor.save_pretrained(folder)
-        _save_weights(policy, [folder for folder, _ in _group_folders(pretrained, processors)])
+        if robots is not None:
+            write_robot_folders(pretrained, building / STATE / SHARED, policy, processors, robots)
+        else:
+            _write_shared_policy(pretrained, policy, processors)
         save_train_config(config, pretrained)
         _write_json(pretrained / MIXTURE, mixture_record)
         save_training_state(building, step, optimizer, scheduler)
@@ -77,7 +85,8 @@ def load_schedule_state(checkpoint: Path) -> dict[str, Any]:
         raise ConfigError(f"{checkpoint} is not a checkpoint to resume from: {path} is missing") from None
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}); {_EARLIER}") from None
-    if not isinstance(state, dict) or not state.keys() >= _KEYS or not all(map(_is_source, state["sources"])):
+    is_whole = isinstance(state, dict) and state.keys() >= _KEYS and all(map(_is_source, state["sources"]))
+    if not is_whole or not all(_is_stage(stage, len(state["sources"])) for stage in state.get("stages", ())):
         raise ConfigError(f"{path} is damaged (not what robomix writes there); {_EARLIER}")
     return state
 
@@ -102,7 +111,19 @@ def check_same_groups(checkpoint: Path, groups: Mapping[str, str]) -> None:
     if then != dict(groups):
         raise ConfigError(
             f"cannot continue this run with other normalization groups: {then} then, {dict(groups)} now. "
-            "Restore `normalize_by` and `group`, or start a new run from the checkpoint's weights with --policy.path."
+            "Restore `normalize_by` and `group`, or start a new run from the checkpoint's weights: "
+            f"--policy.path={weights_folder(checkpoint)}"
+        )
+
+
+def check_same_statistics(checkpoint: Path, fingerprint: str | None) -> None:
+    """Raises ConfigError where a resumed run is given other statistics than those its weights were trained with."""
+    then = recorded_mixture(checkpoint / PRETRAINED).get("given_statistics")
+    if then != fingerprint:
+        change = "have changed" if then and fingerprint else "were given then" if then else "are given only now"
+        raise ConfigError(
+            f"cannot continue this run with other statistics: those of `dataset.stats` {change}. Restore them, or "
+            f"start a new run from its weights: --policy.path={weights_folder(checkpoint)}"
         )
 
 
@@ -151,8 +172,10 @@ def model_folder_of(model: Path, source: str) -> Path:
 
 
 def weights_folder(checkpoint: Path) -> Path:
-    """The folder with a checkpoint's weights: any group's, since all share them."""
+    """The policy folder with all weights of a checkpoint: that of the shared policy, or any group's if all share it."""
     pretrained = checkpoint / PRETRAINED
+    if (checkpoint / STATE / SHARED).is_dir():
+        return checkpoint / STATE / SHARED
     found = sorted(pretrained.rglob("model.safetensors"))
     if not found:
         raise ConfigError(f"{pretrained} holds no weights (model.safetensors); is it a checkpoint?")
@@ -182,13 +205,12 @@ def _group_folders(pretrained: Path, processors: Processors) -> list[tuple[Path,
     return [(pretrained / folder_name(group), pair) for group, pair in processors.by_group.items()]
 
 
-def folder_name(group: str) -> str:
-    """A group's name as the name of one folder: repo ids have a slash."""
-    return group.replace("/", "--")
-
-
-def _save_weights(policy: Any, folders: list[Path]) -> None:
-    """The policy in the first folder; in the others its config, and its weights as hard links."""
+def _write_shared_policy(pretrained: Path, policy: Any, processors: Processors) -> None:
+    """A folder per group, each with its processors; the policy in the first, in the others weights as hard links."""
+    for folder, (preprocessor, postprocessor) in _group_folders(pretrained, processors):
+        preprocessor.save_pretrained(folder)
+        postprocessor.save_pretrained(folder)
+    folders = [folder for folder, _ in _group_folders(pretrained, processors)]
     policy.save_pretrained(folders[0])
     for folder in folders[1:]:
         folder.mkdir(exist_ok=True)
@@ -217,6 +239,11 @@ def _built_aside(building: Path, final: Path) -> Iterator[None]:
 
 def _is_source(entry: Any) -> bool:
     return isinstance(entry, dict) and {"name", "frames", "slots", "fingerprint"} <= entry.keys()
+
+
+def _is_stage(entry: Any, sources: int) -> bool:
+    known = isinstance(entry, dict) and {"step", "interpolate"} <= entry.keys()
+    return known and len(entry.get("slots", ())) == sources
 
 
 def _point_last_at(final: Path) -> None:

@@ -90,10 +90,11 @@ def pretrained_policy(path: str) -> dict[str, Any]:
         raise ConfigError(f"policy.path: there is no folder {os.path.abspath(folder)}. Expected {expected}.")
     groups = sorted(p.parent.name for p in Path(folder).glob("*/config.json"))
     if groups and not os.path.isfile(os.path.join(folder, "config.json")):
-        here = os.path.join(path, groups[0])
+        here, shared = os.path.join(path, groups[0]), os.path.join(path, "..", "training_state", "policy")
         raise ConfigError(
-            f"policy.path: {path} has a folder for each normalization group: {', '.join(groups)}. The weights are the "
-            f"same, give any of them: --policy.path={here}"
+            f"policy.path: {path} has a folder for each normalization group: {', '.join(groups)}. Give that of one "
+            f"robot to train it further, --policy.path={here}, or the policy that all share, for mixtures like the "
+            f"first: --policy.path={os.path.normpath(shared)}"
         )
     try:
         config = PreTrainedConfig.from_pretrained(folder)

@@ -6,8 +6,8 @@ from typing import Any
 from robomix.problems import KeyPath, Problem, show, wrong
 from robomix.training.choices import default_device, device_problem
 
-RENAMED = {"eval_freq": "env_eval_freq"}
-"""Names of older LeRobot versions."""
+RENAMED = {"eval_freq": "env_eval_freq", "eval_steps": "val_freq"}
+"""LeRobot's names, `eval_freq` of its older versions."""
 
 UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "reward_model": ((None,), "robomix trains policies, not reward models"),
@@ -15,8 +15,7 @@ UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "sample_weighting": ((None,), "samples are weighted by their dataset: set `weight` and `alpha` under `dataset`"),
     "rename_map": (({}, None), "features are renamed per dataset: set `feature_map` in dataset.datasets"),
     "save_checkpoint_to_hub": ((False,), "checkpoints stay in output_dir; upload them with `hf upload`"),
-    "eval_steps": ((0,), "robomix holds out no episodes to evaluate on"),
-    "max_eval_samples": ((0,), "robomix holds out no episodes to evaluate on"),
+    "max_eval_samples": ((0,), "validation takes all held-out frames; a larger `val_freq` saves time"),
     "persistent_workers": ((True,), "robomix's workers live as long as the run"),
     "dataloader_multiprocessing_context": (("spawn",), "robomix's workers are spawned; forked ones share decoders"),
     "job": ((None,), "robomix trains on this machine"),
@@ -33,10 +32,12 @@ def translated(
     """The training data in robomix's terms, and notes for the user. What is refused is added to `problems`."""
     data = {name: value for name, value in data.items() if name not in DERIVED}
     notes = []
+    if data.get("eval_steps") == 0:  # stands in every file of LeRobot's, and asks for nothing
+        del data["eval_steps"]
     for old, new in RENAMED.items():
         if old in data:
             if new in data:
-                problems.append(Problem((old,), f"is the old name of {new}, which is given too. Remove one."))
+                problems.append(Problem((old,), f"is LeRobot's name of {new}, which is given too. Remove one."))
             data[new] = data.pop(old)
     for name, (nothing, reason) in UNSUPPORTED.items():
         value = data.pop(name, nothing[0])

@@ -79,6 +79,8 @@ class TrainConfig:
     """false trains without writing checkpoints."""
     env_eval_freq: int = 20_000
     """Steps between two evaluations, in `env` and those of datasets with `eval: true`; one more at the end; 0: none."""
+    val_freq: int = 20_000
+    """Steps between two measurements of the loss on the episodes that are held out; one more at the end; 0: none."""
     tolerance_s: float = 1e-4
     """Accepted because LeRobot has it; robomix reads frames by number and needs no tolerance in time."""
     use_policy_training_preset: bool = True
@@ -171,7 +173,7 @@ def _belongs_to_the_mixture(name: str) -> str:
 
 def _value_problems(data: Mapping[str, Any], set_by: Mapping[KeyPath, str]) -> list[Problem]:
     """What values of the right type must satisfy."""
-    at_least = {"steps": 1, "batch_size": 1, "prefetch_factor": 1, "num_workers": 0, "seed": 0}
+    at_least = {"steps": 1, "batch_size": 1, "prefetch_factor": 1, "num_workers": 0, "seed": 0, "val_freq": 0}
     problems = [
         wrong((name,), data[name], f"{least} or more")
         for name, least in at_least.items()

@@ -34,9 +34,19 @@ class PlainDriver:
 class SourceDriver(PlainDriver):
     """A policy of a mixture, for the environment of one of its sources."""
 
-    def __init__(self, live: LiveSource, policy: Any, processors: ProcessorPair, rename_map: Mapping[str, str]) -> None:
-        """`rename_map` goes from what the environment calls an observation to what the dataset calls it."""
+    def __init__(
+        self,
+        live: LiveSource,
+        policy: Any,
+        processors: ProcessorPair,
+        rename_map: Mapping[str, str],
+        names: Mapping[str, str],
+    ) -> None:
+        """`rename_map` goes from what the environment calls an observation to what the dataset calls it, `names` from
+        what the mixture calls it to what the policy does.
+        """
         super().__init__(policy, processors)
+        self._names = names
         self._live = live
         self._rename = rename_map
 
@@ -54,17 +64,22 @@ class SourceDriver(PlainDriver):
         cameras = [key for key, feature in self._live.observations.items() if feature.is_camera and key in own]
         own |= {key: _as_bytes(own[key]) for key in cameras}
         seen = self._live.observe(own, observation["task"])
-        action = torch.from_numpy(super().__call__({key: _as_floats(value) for key, value in seen.items()}))
+        given = {self._names.get(key, key): _as_floats(value) for key, value in seen.items()}
+        action = torch.from_numpy(super().__call__(given))
         made: np.ndarray = self._live.act(action).numpy()
         return made
 
 
-def observations_of(policy: Any) -> dict[str, Feature]:
-    """What a LeRobot policy takes, as features: cameras (C, H, W) uint8, everything else float32."""
-    features = {}
-    for key, feature in policy.config.input_features.items():
-        shape, is_camera = tuple(feature.shape), feature.type.name == "VISUAL"
-        features[key] = Feature("camera", "uint8", shape) if is_camera else Feature("numeric", "float32", shape)
+def observations_of(policy: Any, names: Mapping[str, str]) -> dict[str, Feature]:
+    """What a LeRobot policy takes, as features: cameras (C, H, W) uint8, everything else float32.
+
+    By the mixture's names, which `names` maps to the policy's where they differ.
+    """
+    features, mixture_key = {}, {own: key for key, own in names.items()}
+    for key, taken in policy.config.input_features.items():
+        shape, is_camera = tuple(taken.shape), taken.type.name == "VISUAL"
+        feature = Feature("camera", "uint8", shape) if is_camera else Feature("numeric", "float32", shape)
+        features[mixture_key.get(key, key)] = feature
     return features
 
 

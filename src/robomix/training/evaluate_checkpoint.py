@@ -14,6 +14,7 @@ from robomix.training.checkpoint import find_model, model_folder_of, recorded_mi
 from robomix.training.choices import default_device, device_problem
 from robomix.training.evaluation import Conditions, Result, environments_of, evaluate_source
 from robomix.training.lerobot import EvalConfig
+from robomix.training.robot_folder import mixture_names
 from robomix.training.runner import load_policy, load_processors
 from robomix.training.seeds import EVALUATION_SEED
 from robomix.training.source_environment import dataset_env_problems
@@ -59,13 +60,15 @@ def evaluate_checkpoint(
     if not 0 <= seed <= 2**32 - episodes:
         raise ConfigError(f"seed: found {seed}, expected 0 or more, and below 2^32 with all episodes.")
     folders = {source.name: model_folder_of(model, source.name) for source in sources}
-    policy = load_policy(next(iter(folders.values())), device or default_device())
     settings = EvalConfig(n_episodes=episodes, batch_size=batch_size)
     conditions = Conditions(settings, seed=seed, video_folder=video_folder, videos=videos)
-    return [
-        evaluate_source(source, environments[source.name], policy, load_processors(policy, folder), conditions)
-        for source, folder in zip(sources, folders.values(), strict=True)
-    ]
+    results = []
+    for source in sources:
+        folder = folders[source.name]
+        policy = load_policy(folder, device or default_device())
+        processors, names = load_processors(policy, folder), mixture_names(folder)
+        results.append(evaluate_source(source, environments[source.name], policy, processors, conditions, names=names))
+    return results
 
 
 def _mixture(model: Path, config: Path | None) -> MixtureConfig:

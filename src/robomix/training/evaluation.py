@@ -7,7 +7,7 @@ actions come back through the inverses (`mixture.live`).
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,16 +105,26 @@ def environments_of(sources: Sequence[Source]) -> dict[str, SourceEnvironment]:
 
 
 def evaluate_source(
-    source: Source, environment: SourceEnvironment, policy: Any, processors: ProcessorPair, conditions: Conditions
+    source: Source,
+    environment: SourceEnvironment,
+    policy: Any,
+    processors: ProcessorPair,
+    conditions: Conditions,
+    *,
+    names: Mapping[str, str] | None = None,
 ) -> Result:
-    """Rolls `policy` out in the environment of `source`. Raises ConfigError or AlignmentError where they do not fit."""
+    """Rolls `policy` out in the environment of `source`. Raises ConfigError or AlignmentError where they do not fit.
+
+    `names` maps the mixture's names of observations to the policy's, where they differ.
+    """
+    names = names or {}
     with _speaking_of(source), executing(policy, environment.n_action_steps) as n_action_steps:
         ensembled = getattr(policy.config, "temporal_ensemble_coeff", None) is not None
         if _relative(source) and (ensembled or n_action_steps is None):
             why = "temporal_ensemble_coeff mixes several" if ensembled else "it is not known when this policy makes one"
             raise ConfigError(f"its actions are relative to the state at a plan's start, and {why}")
-        live = LiveSource(source, observations_of(policy), n_action_steps=n_action_steps or 1)
-        driver = SourceDriver(live, policy, processors, environment.rename_map)
+        live = LiveSource(source, observations_of(policy, names), n_action_steps=n_action_steps or 1)
+        driver = SourceDriver(live, policy, processors, environment.rename_map, names)
         return evaluate(source.name, environment.config, driver, policy, conditions, repeat=environment.repeat)
 
 

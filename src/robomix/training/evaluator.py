@@ -13,9 +13,11 @@ from robomix.errors import ConfigError, RobomixError
 from robomix.mixture.source import Source
 from robomix.training.config import TrainConfig
 from robomix.training.drivers import PlainDriver
-from robomix.training.evaluation import Conditions, as_table, environments_of, evaluate, evaluate_source
+from robomix.training.evaluation import Conditions, Result, as_table, environments_of, evaluate, evaluate_source
 from robomix.training.lerobot import EvalConfig
 from robomix.training.normalization import ProcessorPair
+from robomix.training.robot_policy import policy_of_robot
+from robomix.training.robots import Robot
 
 log = logging.getLogger(__name__)
 
@@ -47,26 +49,53 @@ class Evaluator:
         wanted = bool(self._environments) or self._config.env is not None
         return wanted and every > 0 and (step % every == 0 or step == self._config.steps)
 
-    def try_out(self, policy: Any, processors: Mapping[str, ProcessorPair]) -> None:
+    def try_out(
+        self, policy: Any, processors: Mapping[str, ProcessorPair], robots: Mapping[str, Robot] | None = None
+    ) -> None:
         """One step and one picture in each environment, to tell before the training what does not fit."""
         with _or_without(), tempfile.TemporaryDirectory() as folder:
             once = Conditions(EvalConfig(n_episodes=1, batch_size=1), max_steps=1, video_folder=Path(folder), videos=1)
-            for name, environment in self._environments.items():
-                evaluate_source(self._sources[name], environment, policy, processors[self._groups[name]], once)
+            for name in self._environments:
+                self._evaluate(name, policy, processors, robots, once)
 
-    def __call__(self, policy: Any, processors: Mapping[str, ProcessorPair], step: int) -> dict[str, Any]:
-        """Evaluates `policy` with the processors of each group, prints a table; the record for the metrics."""
+    def __call__(
+        self,
+        policy: Any,
+        processors: Mapping[str, ProcessorPair],
+        step: int,
+        robots: Mapping[str, Robot] | None = None,
+    ) -> dict[str, Any]:
+        """Evaluates `policy` with the processors of each group, prints a table; the record for the metrics.
+
+        `robots`, by group, are those whose processors these are: each is evaluated with the policy of it alone.
+        """
         folder = Path(self._config.output_dir) / "eval" / f"step_{step:06d}"
         conditions = Conditions(self._config.eval, video_folder=folder)
-        results = [
-            evaluate_source(self._sources[name], environment, policy, processors[self._groups[name]], conditions)
-            for name, environment in self._environments.items()
-        ]
+        results = [self._evaluate(name, policy, processors, robots, conditions) for name in self._environments]
         if self._config.env is not None:
             driver = PlainDriver(policy, next(iter(processors.values())))
             results.append(evaluate("env", self._config.env, driver, policy, conditions))
         Console().print(as_table(results))
         return {"step": step, "eval": {result.name: result.record() for result in results}}
+
+    def _evaluate(
+        self,
+        name: str,
+        policy: Any,
+        processors: Mapping[str, ProcessorPair],
+        robots: Mapping[str, Robot] | None,
+        conditions: Conditions,
+    ) -> Result:
+        own, names = self._own(policy, name, robots)
+        source, environment, pair = self._sources[name], self._environments[name], processors[self._groups[name]]
+        return evaluate_source(source, environment, own, pair, conditions, names=names)
+
+    def _own(self, policy: Any, source: str, robots: Mapping[str, Robot] | None) -> tuple[Any, Mapping[str, str]]:
+        """The policy of the robot that `source` belongs to, and its names for what the mixture calls otherwise."""
+        if robots is None:
+            return policy, {}
+        robot = robots[self._groups[source]]
+        return policy_of_robot(policy, robot), robot.names
 
 
 @contextmanager

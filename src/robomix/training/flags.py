@@ -19,7 +19,7 @@ from robomix.validation import fields_of, fit
 Schema = Mapping[str, Any]
 """Key to what it takes: a type hint, or a Schema for a block whose keys are known."""
 
-MAP_KEYS = ("feature_map",)
+MAP_KEYS = ("feature_map", "weights")
 """Blocks whose keys hold dots: all that follows in the flag's name is one key."""
 
 

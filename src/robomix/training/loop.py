@@ -23,9 +23,9 @@ from robomix.mixture.factory import make_mixture
 from robomix.mixture.horizons import chunk_durations
 from robomix.mixture.loader import make_loader
 from robomix.mixture.permutation import key_of
-from robomix.mixture.resolve import as_records, as_table, shares, streams
+from robomix.mixture.resolve import as_records, as_table, make_schedule, shares, stages_records, stages_table
 from robomix.mixture.schedule import Schedule
-from robomix.statistics.compute import mixture_stats
+from robomix.statistics.given import config_stats, fingerprint_of_given
 from robomix.statistics.groups import group_names
 from robomix.training import checkpoint as checkpoints
 from robomix.training.build import (
@@ -37,12 +37,16 @@ from robomix.training.build import (
     taken_keys,
 )
 from robomix.training.config import TrainConfig
+from robomix.training.device import on_device
 from robomix.training.evaluator import Evaluator
+from robomix.training.loss_weights import LossWeights
 from robomix.training.metrics import MetricsFile, Window, log_line
 from robomix.training.normalization import make_processors, safe_stats
 from robomix.training.objectives import Learner, Objective
+from robomix.training.robot_folder import robots_of_training
 from robomix.training.signals import ignore_signals, signals_held, stop_on_signals
 from robomix.training.tracking import Tracker
+from robomix.training.validation import Validator
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +62,12 @@ def train(config: TrainConfig) -> int:
     mixture = make_mixture(
         config.dataset, policy=config.policy, image_transform=build_image_transform(config), seed=config.seed
     )
-    schedule = Schedule(
-        streams(mixture.sources, config.dataset.alpha),
-        seed=config.seed,
-        batch_size=config.batch_size * accelerator.num_processes,
-        batching=config.dataset.batching,
-    )
-    table = shares(mixture.sources, schedule)
+    batch_size = config.batch_size * accelerator.num_processes
+    schedule = make_schedule(mixture.sources, config.dataset, seed=config.seed, batch_size=batch_size)
+    table = shares(mixture.sources, schedule, config.steps)
     mixture = mixture.only(policy_keys(mixture, config.policy))
     if accelerator.is_main_process:
-        _print_mixture(mixture, table)
+        _print_mixture(mixture, table, stages_table(schedule))
     names = [source.name for source in mixture.sources]
     groups = dict(zip(names, group_names(mixture.sources, config.dataset.normalize_by), strict=True))
     checkpoints.check_groups(list(dict.fromkeys(groups.values())))
@@ -82,32 +82,41 @@ def train(config: TrainConfig) -> int:
 
     # Statistics, policy, optimizer.
     with accelerator.main_process_first():  # the others find the statistics in the cache
-        stats = mixture_stats(mixture, config.dataset.normalize_by, use_imagenet=config.dataset.use_imagenet_stats)
+        stats = config_stats(mixture, config.dataset)
+    given = fingerprint_of_given(stats, config.dataset)
     mixture.meta.stats = next(iter(stats.values()))
     if resumed:
         checkpoints.check_same_groups(resumed, groups)
+        checkpoints.check_same_statistics(resumed, given)
     torch.manual_seed(config.seed)
     policy = build_policy(config, mixture, weights=checkpoints.weights_folder(resumed) if resumed else None)
     mixture = mixture.only(taken_keys(mixture, policy.config))
     safe = {group: safe_stats(of_group) for group, of_group in stats.items()}
-    processors = make_processors(policy, safe, accelerator.device.type)
+    robots = robots_of_training(mixture, groups, policy)
+    processors = make_processors(policy, safe, accelerator.device.type, robots)
     optimizer, scheduler, clip = build_optimizer(config, policy)
     if resumed:
         checkpoints.restore(resumed, optimizer, scheduler)
     policy.config.pretrained_path = None  # a checkpoint stands for itself, wherever its first weights came from
-    learner, optimizer = accelerator.prepare(Learner(policy), optimizer)
+    of_groups = [robots[group] for group in stats] if robots is not None else ()
+    learner, optimizer = accelerator.prepare(Learner(policy, of_groups), optimizer)
     _warn_if_unmasked(accelerator.unwrap_model(learner), mixture)
 
+    loss_weights = LossWeights(mixture.sources, accelerator.unwrap_model(learner), accelerator.device)
+
     # Reports.
+    validator = Validator(config, mixture, schedule, accelerator)
     group_of_source = torch.tensor([list(stats).index(group) for group in groups.values()])
     output = Path(config.output_dir)
     record = {
         "config": config.dataset.to_dict(),
         "groups": groups,
+        "given_statistics": given,
         "table": as_records(table),
+        "stages": stages_records(schedule),
     }
     if accelerator.is_main_process:
-        evaluator.try_out(policy, processors.by_group)
+        evaluator.try_out(policy, processors.by_group, robots)
         metrics = MetricsFile(output / "metrics.jsonl", resumed_at=first)
         tracker = Tracker(config, config.to_dict(), resumed=bool(resumed))
         log.info("%s of %s parameters on %s, into %s", config.policy.type, _size(policy), accelerator.device, output)
@@ -118,6 +127,7 @@ def train(config: TrainConfig) -> int:
             step=at,
             policy=policy,
             processors=processors,
+            robots=robots,
             optimizer=optimizer,
             scheduler=scheduler,
             mixture_record=record,
@@ -153,10 +163,11 @@ def train(config: TrainConfig) -> int:
             # All randomness of a step (dropout, latents, noise) is named by the step: a resumed run repeats it.
             torch.manual_seed(key_of(config.seed, "step", step, accelerator.process_index) >> 1)
             source = batch["dataset_index"]
-            inputs = processors(_on_device(batch, mixture, accelerator.device), group_of_source[source])
+            inputs = processors(on_device(batch, mixture.camera_keys, accelerator.device), group_of_source[source])
             with accelerator.autocast():
                 objective = Objective(*learner(inputs, inputs.get("action_dim_is_pad")))
-                loss = objective.total(accelerator.reduce(objective.weights.sum().detach(), "mean"))
+                valid = accelerator.reduce(objective.weights.sum().detach(), "mean")
+                loss = objective.total(valid, loss_weights(source))
             accelerator.backward(loss)
             norm = accelerator.clip_grad_norm_(learner.parameters(), clip if clip > 0 else float("inf"))
             optimizer.step()
@@ -183,11 +194,18 @@ def train(config: TrainConfig) -> int:
                 if accelerator.is_main_process:
                     save(step)
                 accelerator.wait_for_everyone()
+            if validator.is_due(step):
+                with window.paused():
+                    validated = validator(learner, processors, group_of_source, step, stop)
+                if validated is not None and accelerator.is_main_process:
+                    metrics.write(validated)
+                    tracker.log(validated)
+                learner.train()
             if evaluator.is_due(step):
                 if accelerator.is_main_process:
                     try:
                         with window.paused():
-                            result = evaluator(policy, processors.by_group, step)
+                            result = evaluator(policy, processors.by_group, step, robots)
                     except RobomixError:
                         if config.save_checkpoint and not saves:
                             save(step)  # a simulator that fails must not take the training with it
@@ -200,6 +218,8 @@ def train(config: TrainConfig) -> int:
                 break
 
     if accelerator.is_main_process:
+        if (held_out := validator.table()) is not None:
+            Console().print(held_out)
         tracker.finish()
         if stop:
             log.info("stopped at step %d by %s%s", step, stop.name, _how_to_go_on(config))
@@ -223,10 +243,12 @@ def _size(policy: Any) -> str:
     return f"{count / 1e6:.2f} million" if count >= 1e4 else f"{count:,}"
 
 
-def _print_mixture(mixture: Mixture, table: Any) -> None:
-    """The table, what a chunk lasts, and what the policy is to see: features with their shapes, and who lacks them."""
+def _print_mixture(mixture: Mixture, table: Any, stages: Any) -> None:
+    """The shares, what a chunk lasts, and what the policy is to see: features with their shapes, and who lacks them."""
     console = Console()
     console.print(as_table(table))
+    if stages is not None:
+        console.print(stages)
     if lasting := chunk_durations(mixture.sources, mixture.horizons):
         console.print(lasting, highlight=False, soft_wrap=True)
     for key, feature in mixture.schema.features.items():
@@ -244,16 +266,6 @@ def _warn_if_unmasked(learner: Learner, mixture: Mixture) -> None:
             learner.policy.config.type,
             " and ".join(map(str, sorted(widths))),
         )
-
-
-def _on_device(batch: dict[str, Any], mixture: Mixture, device: torch.device) -> dict[str, Any]:
-    """The batch on the device; camera images travel there as bytes and are scaled to [0, 1].
-
-    Always copied, into torch's own memory: where numbers lie on a vector register's boundary decides in which order
-    they are summed, and arrays of a worker, of numpy and of torch lie differently. Runs must not differ in that.
-    """
-    moved = {k: v.to(device, non_blocking=True, copy=True) if torch.is_tensor(v) else v for k, v in batch.items()}
-    return moved | {key: moved[key].float() / 255 for key in mixture.camera_keys}
 
 
 def _any_rank(accelerator: Any, stop: Any) -> bool:

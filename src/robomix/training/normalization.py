@@ -4,43 +4,30 @@ With one group these are LeRobot's own processors. With several, the normalizer 
 sample's group; every group also gets a plain LeRobot pair of processors, which is what its checkpoint is saved with.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from robomix.errors import ConfigError
 from robomix.statistics.compute import Stats
+from robomix.statistics.safe import safe_stats as safe_stats
 from robomix.training.lerobot import NormalizerProcessorStep, make_pre_post_processors
+from robomix.training.robot_policy import ROBOT_INDEX, robot_config, stats_of_robot
+from robomix.training.robots import Robot
 
 ProcessorPair = tuple[Any, Any]
 """LeRobot's (preprocessor, postprocessor) of one normalization group."""
 
-TINY_BESIDE_OTHERS = 1e-4
-"""An entry whose deviation is below this share of its vector's largest one is noise on a constant."""
-
-
-def safe_stats(stats: Stats) -> Stats:
-    """`stats` with entries that hardly vary made harmless: they map to about 0 in every mode, and back to their value.
-
-    LeRobot divides by std + 1e-8, or by max - min: a simulated joint that trembles by 1e-7 becomes noise of size 10.
-    Such an entry gets std 1, and bounds one below and one above its mean.
-    """
-    return {key: _safe(of_key) for key, of_key in stats.items()}
-
-
-def _safe(stats: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    std, mean = stats["std"], stats["mean"]
-    padding = (mean == 0) & (std == 1) & (stats["min"] == -1) & (stats["max"] == 1)  # neutral, says nothing of scale
-    largest = std[~padding].max(initial=0.0)
-    magnitude = np.maximum(np.abs(stats["min"]), np.abs(stats["max"]))
-    constant = ~padding & ((std <= TINY_BESIDE_OTHERS * largest) | (std <= 1e-6 * magnitude))
-    safe = stats | {"std": np.where(constant, 1.0, std)}
-    for low, high in (("min", "max"), ("q01", "q99"), ("q10", "q90")):
-        flat = constant | (stats[high] - stats[low] <= 1e-6 * std)
-        safe |= {low: np.where(flat, mean - 1, stats[low]), high: np.where(flat, mean + 1, stats[high])}
-    return safe
+_NEEDED = {
+    "MEAN_STD": ("mean", "std"),
+    "MIN_MAX": ("min", "max"),
+    "QUANTILES": ("q01", "q99"),
+    "QUANTILE10": ("q10", "q90"),
+}
+"""LeRobot's normalization modes and the statistics they take; IDENTITY takes none."""
 
 
 @dataclass
@@ -58,7 +45,9 @@ class GroupNormalizer(NormalizerProcessorStep):
         made = cls(features=step.features, norm_map=step.norm_map, stats=stats[0], device=step.device, eps=step.eps)
         made.stacked = {
             key: {
-                name: torch.stack([torch.as_tensor(s[key][name], dtype=torch.float32) for s in stats]) for name in first
+                name: torch.stack([torch.as_tensor(s[key][name], dtype=torch.float32) for s in stats])
+                for name in first
+                if all(name in s[key] for s in stats)  # those of given files may have fewer
             }
             for key, first in stats[0].items()
         }
@@ -90,30 +79,63 @@ class Processors:
     """By the group's name, for checkpoints and rollouts."""
     normalizer: GroupNormalizer | None
     """The step of `training` that must know the groups; None where there is only one."""
+    shared: tuple[Any, Any]
+    """LeRobot's (preprocessor, postprocessor) of the first group, as wide as the mixture: of the policy of all."""
 
     def __call__(self, batch: dict[str, Any], groups: Tensor) -> dict[str, Any]:
         """`batch` as the policy wants it, on its device; `groups` (B,) names each sample's group by position."""
         if self.normalizer is not None:
             self.normalizer.groups = groups
-        return dict(self.training(batch))
+        made = dict(self.training(batch))
+        return made if len(self.by_group) == 1 else made | {ROBOT_INDEX: groups.to(made["action"].device)}
 
 
-def make_processors(policy: Any, stats: dict[str, Stats], device: str) -> Processors:
-    """Processors for `policy` with `stats` per group, which should be safe (`safe_stats`)."""
-    by_group = {group: _pair(policy, of_group, device) for group, of_group in stats.items()}
+def make_processors(
+    policy: Any, stats: dict[str, Stats], device: str, robots: Mapping[str, Robot] | None = None
+) -> Processors:
+    """Processors for `policy` with `stats` per group, which should be safe (`safe_stats`).
+
+    With `robots`, by group, a group's own pair is for the policy of its robot alone (`policy_of_robot`).
+    Raises ConfigError where statistics lack what the policy's normalization modes take.
+    """
+    _check_modes(policy.config, stats)
+    shared = {group: _pair(policy.config, of_group, device) for group, of_group in stats.items()}
+    first = next(iter(shared.values()))
     if len(stats) == 1:
-        return Processors(next(iter(by_group.values()))[0], by_group, None)
-    training, _ = _pair(policy, next(iter(stats.values())), device)
+        return Processors(first[0], shared, None, first)
+    by_group = shared
+    if robots is not None:
+        by_group = {group: robot_processors(policy, stats[group], device, robot) for group, robot in robots.items()}
+    training, _ = _pair(policy.config, next(iter(stats.values())), device)
     for i, step in enumerate(training.steps):
         if isinstance(step, NormalizerProcessorStep):
             normalizer = GroupNormalizer.replacing(step, list(stats.values()))
             training.steps = [*training.steps[:i], normalizer, *training.steps[i + 1 :]]
-            return Processors(training, by_group, normalizer)
-    return Processors(training, by_group, None)  # a policy that normalizes nothing has nothing to tell apart
+            return Processors(training, by_group, normalizer, first)
+    return Processors(training, by_group, None, first)  # a policy that normalizes nothing has nothing to tell apart
 
 
-def _pair(policy: Any, stats: Stats, device: str) -> tuple[Any, Any]:
-    config = policy.config
+def robot_processors(policy: Any, stats: Stats, device: str, robot: Robot) -> tuple[Any, Any]:
+    """LeRobot's (preprocessor, postprocessor) of the policy of `robot` alone; `stats` are as wide as `policy`."""
+    return _pair(robot_config(policy.config, robot), stats_of_robot(stats, robot), device)
+
+
+def _check_modes(config: Any, stats: dict[str, Stats]) -> None:
+    for key, feature in {**config.input_features, **config.output_features}.items():
+        mode = config.normalization_mapping.get(feature.type.name)
+        for group, of_group in stats.items():
+            lacking = [
+                name for name in _NEEDED.get(mode and mode.name, ()) if key in of_group and name not in of_group[key]
+            ]
+            if lacking:
+                raise ConfigError(
+                    f"policy {config.type!r} normalizes {key!r} by {mode.name}, and the statistics given for {group!r} "
+                    f"have no {' and no '.join(lacking)}, only {', '.join(of_group[key])}. `robomix stats mix.yaml "
+                    "--out DIR` writes all of them into each stats.json; leave out `dataset.stats` to compute them."
+                )
+
+
+def _pair(config: Any, stats: Stats, device: str) -> tuple[Any, Any]:
     tensors = {key: {n: torch.as_tensor(v, dtype=torch.float32) for n, v in s.items()} for key, s in stats.items()}
     if not config.pretrained_path:
         return make_pre_post_processors(config, dataset_stats=tensors)

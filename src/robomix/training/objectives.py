@@ -7,13 +7,16 @@ loss. One adapter per policy type; a policy without one is trained on its own lo
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from robomix.training.robot_policy import ABSENT, ROBOT_INDEX, RobotViews
+from robomix.training.robots import Robot
 
 
 @dataclass
@@ -27,10 +30,16 @@ class Objective:
     extra: Tensor
     """What has no place in a single sample, such as a regularizer averaged over the batch."""
 
-    def total(self, weight: Tensor | None = None) -> Tensor:
-        """The loss; `weight` replaces the sum of weights where several ranks share a batch."""
+    def total(self, weight: Tensor | None = None, loss_weights: Tensor | None = None) -> Tensor:
+        """The loss; `weight` replaces the sum of weights where several ranks share a batch.
+
+        `loss_weights` (B,) multiply the samples' errors, and nothing else: the loss is sum(loss_weights * errors) /
+        sum(weights) + extra. So where a source is drawn with probability q, a loss weight of w / q gives in expectation
+        the loss of drawing it with w (importance weighting), whatever the other sources' loss weights.
+        """
         denominator = self.weights.sum() if weight is None else weight
-        return self.errors.sum() / denominator.clamp_min(1e-9) + self.extra
+        errors = self.errors if loss_weights is None else self.errors * loss_weights
+        return errors.sum() / denominator.clamp_min(1e-9) + self.extra
 
 
 Adapter = Callable[[Any, dict[str, Any], Tensor], Objective]
@@ -39,16 +48,24 @@ Adapter = Callable[[Any, dict[str, Any], Tensor], Objective]
 class Learner(nn.Module):
     """A policy together with its objective, as one module: what is wrapped for distributed training."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy: Any, robots: Sequence[Robot] = ()) -> None:
+        """`robots`, where there are several, in the order of the batch's `robot_index`."""
         super().__init__()
         self.policy = policy
         self._adapter = _ADAPTERS.get(policy.config.type)
+        if self._adapter is not None and robots:
+            self._adapter = _for_each_robot(self._adapter, RobotViews(policy, robots))
         self._per_sample = "reduction" in inspect.signature(policy.forward).parameters
 
     @property
     def masks_padding(self) -> bool:
         """Whether padded dimensions and time steps are kept out of the loss."""
         return self._adapter is not None
+
+    @property
+    def tells_samples_apart(self) -> bool:
+        """Whether the objective has errors by sample; otherwise there is one number for the batch."""
+        return self._adapter is not None or self._per_sample
 
     def forward(self, batch: dict[str, Any], dim_is_pad: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """`errors`, `weights` and `extra` of the Objective for a preprocessed `batch`.
@@ -65,6 +82,23 @@ class Learner(nn.Module):
             return losses, torch.ones_like(losses), losses.new_zeros(())
         loss, _ = self.policy(batch)
         return loss.new_zeros(0), loss.new_zeros(0), loss
+
+
+def _for_each_robot(adapter: Adapter, views: RobotViews) -> Adapter:
+    """`adapter`, with each sample going through the policy as its own robot sees it."""
+
+    def adapted(policy: Any, batch: dict[str, Any], valid: Tensor) -> Objective:
+        robot = batch[ROBOT_INDEX]
+        batch = batch | {ABSENT: views.absent(robot)}
+        parts = [(rows, view(adapter, policy, batch, rows, valid)) for view, rows in views.of_samples(robot)]
+        back = torch.cat([rows for rows, _ in parts]).argsort()
+        return Objective(
+            torch.cat([part.errors for _, part in parts])[back],
+            torch.cat([part.weights for _, part in parts])[back],
+            torch.stack([part.extra * (len(rows) / len(robot)) for rows, part in parts]).sum(),
+        )
+
+    return adapted
 
 
 def _act(policy: Any, batch: dict[str, Any], valid: Tensor) -> Objective:
@@ -94,7 +128,10 @@ def _diffusion(policy: Any, batch: dict[str, Any], valid: Tensor) -> Objective:
     clean = batch["action"]
     noise = torch.randn_like(clean)
     steps = torch.randint(0, model.noise_scheduler.config.num_train_timesteps, (len(clean),), device=clean.device)
-    predicted = model.unet(model.noise_scheduler.add_noise(clean, noise, steps), steps, global_cond=condition)
+    noisy = model.noise_scheduler.add_noise(clean, noise, steps)
+    if ABSENT in batch:  # what a robot does not have is 0, not noise, so that its own policy can do without
+        noisy = noisy.masked_fill(batch[ABSENT].unsqueeze(1), 0.0)
+    predicted = model.unet(noisy, steps, global_cond=condition)
     target = noise if config.prediction_type == "epsilon" else clean
     error = functional.mse_loss(predicted, target, reduction="none")
     return _masked(error, valid, error.new_zeros(()))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from robomix.errors import ConfigError
+from robomix.errors import ConfigError, did_you_mean
 from robomix.training.lerobot import PreTrainedConfig, get_policy_class, make_pre_post_processors
 from robomix.training.normalization import ProcessorPair
+from robomix.training.robot_folder import read_robot
 
 
 def load_policy(folder: Path, device: str) -> Any:
@@ -99,8 +100,9 @@ def set_executed(policy: Any, n_action_steps: int | None) -> None:
 class PolicyRunner:
     """A policy folder as a function from one observation to one action, with the chunk queue inside.
 
-    It is a plain LeRobot policy with its own processors. A vector narrower than the policy's input is padded with zeros
-    at the end, as in training; the action comes as wide as the policy's, the robot takes its own first entries.
+    It is a plain LeRobot policy with its own processors. The folder of one robot among several takes and gives what
+    that robot has. One that several robots share takes zeros for what a robot lacks, as in training: narrower vectors
+    are padded at the end, and of the action, as wide as the policy's, the robot takes its own first entries.
     """
 
     def __init__(self, folder: str | Path, *, device: str = "cpu", n_action_steps: int | None = None) -> None:
@@ -112,6 +114,7 @@ class PolicyRunner:
         set_executed(self.policy, n_action_steps)
         self._preprocess, self._postprocess = load_processors(self.policy, Path(folder))
         self._inputs = self.policy.config.input_features
+        self._robot = read_robot(Path(folder))
 
     def reset(self) -> None:
         """To be called at the start of an episode."""
@@ -128,6 +131,7 @@ class PolicyRunner:
     def _tensor(self, key: str, observation: dict[str, Any]) -> torch.Tensor:
         shape = tuple(self._inputs[key].shape)
         if key not in observation:
+            self._check_may_lack(key, observation)
             return torch.zeros(shape)
         value = torch.as_tensor(observation[key])
         if value.dtype == torch.uint8:
@@ -137,3 +141,11 @@ class PolicyRunner:
         if tuple(value.shape) != shape:
             raise ConfigError(f"the policy takes {key!r} of shape {shape}, the observation has {tuple(value.shape)}")
         return value.float()
+
+    def _check_may_lack(self, key: str, observation: dict[str, Any]) -> None:
+        """A robot with a policy of its own has all inputs, but for those its policy was trained on zeros of."""
+        if self._robot and key not in self._robot["zeros"]:
+            raise ConfigError(
+                f"the policy takes {key!r}, and the observation has {', '.join(observation)}."
+                f"{did_you_mean(key, observation)}"
+            )

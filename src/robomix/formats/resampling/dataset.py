@@ -61,6 +61,10 @@ class ResampledDataset(Dataset):
         self._arrays: dict[str, np.ndarray] = {}
 
     @property
+    def recording(self) -> Dataset:
+        return self.recorded.recording
+
+    @property
     def recorded_fps(self) -> Fraction:
         return self.recorded.recorded_fps
 

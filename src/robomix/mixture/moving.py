@@ -1,0 +1,157 @@
+"""The order of samples while shares move: how often each source has been drawn before any step, without a loop.
+
+The sources form a tree: all of them are split in two halves, each half again, down to single ones. Let V and L be what
+a set of sources and its left half are due since the start of a segment of the schedule (`stages`). Of the first m draws
+of the set in this segment the left half gets
+
+    floor(phase + L(V^-1(m)))        0 <= phase < 1
+
+and the right half the others: the left half's due at the moment at which the set is due m. L rises by 0 to 1 while V
+rises by 1, so each draw goes to one of the halves; and where the left (right) half is due nothing, it gets nothing
+(everything). All draws of a step go to the root, so its m is exact, and the counts of all sources are found by walking
+down the tree. V^-1 is a search over steps, so nothing grows with the number of steps.
+
+How far counts are off. Let r be how much more a set has been drawn than it is due, since the start of the segment. For
+the left half r_left = phase - z + (L(V^-1(m)) - L(now)) with z from 0 to 1, and as L rises at most as V does,
+|r_left| < 1 + |r|; the same holds for the right half. The root has r = 0. So a source at depth d is off by less than
+d, at most ceil(log2(D)) for D sources; by at most d / 2 where the phases are 1/2. Segments add up: after S of them,
+
+    |drawn - due| <= S * ceil(log2(D))         at every step
+
+and between, where the draws of a step are spread evenly (`apportion`), by less than one more. That is the worst case.
+The phases keep it from happening: each segment begins with phases that first give what is owed from before, as far as
+half a draw goes. Of thousands of random schedules, of up to 200 segments and 100 sources, none was off by 4.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+import numpy as np
+
+from robomix.mixture.apportion import ranks_in_table, slot_table
+from robomix.mixture.stages import WHOLE, Segment
+
+KEPT = 8
+"""Steps whose counts are kept: batches are asked for in turn, and the end of each is the start of the next."""
+
+
+class MovingOrder:
+    """Which source each draw is from, from the start of the first of `segments` on."""
+
+    def __init__(
+        self, segments: Sequence[Segment], draws_per_step: int, drawn: Sequence[int], owed: Sequence[int]
+    ) -> None:
+        """`drawn` and `owed` (D,): how often each source was drawn before, and is still due, in 1/WHOLE draw."""
+        self._sharings: list[_Sharing] = []
+        counts, due = list(drawn), list(owed)
+        for segment in segments:
+            sharing = _Sharing(segment, draws_per_step, counts, due)
+            self._sharings.append(sharing)
+            if segment.length is not None:
+                counts, due = sharing.before(segment.length), sharing.owed(segment.length)
+        self._starts = [segment.start for segment in segments]
+        self.draws_per_step = draws_per_step
+        self._kept: dict[int, np.ndarray] = {}
+
+    def before(self, step: int) -> np.ndarray:
+        """(D,) int64: how often each source is drawn before `step`, in the whole training."""
+        if step not in self._kept:
+            if len(self._kept) == KEPT:
+                del self._kept[next(iter(self._kept))]
+            sharing = self._sharings[bisect_right(self._starts, step) - 1]
+            self._kept[step] = np.array(sharing.before(step - sharing.segment.start), dtype=np.int64)
+        return self._kept[step]
+
+    def locate(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For draws of the training: their source, and how many draws that source had before."""
+        source, ordinal = np.empty_like(number), np.empty_like(number)
+        step, slot = np.divmod(number, self.draws_per_step)
+        for t in np.unique(step):
+            here = step == t
+            drawn = self.before(int(t))
+            counts = self.before(int(t) + 1) - drawn
+            table = slot_table(counts)
+            source[here] = table[slot[here]]
+            ordinal[here] = drawn[source[here]] + ranks_in_table(table, counts)[slot[here]]
+        return source, ordinal
+
+
+class _Sharing:
+    """How the draws of one segment are shared out, as the module's text has it. All numbers are Python's integers."""
+
+    def __init__(self, segment: Segment, draws_per_step: int, drawn: Sequence[int], owed: Sequence[int]) -> None:
+        self.segment = segment
+        self._per_step = draws_per_step
+        self._drawn = list(drawn)
+        self._owed = list(owed)
+        self._phases = [WHOLE // 2] * len(self._drawn)  # of the set whose right half begins at this source
+        self._set_phases(0, len(self._drawn))
+
+    def before(self, steps: int) -> list[int]:
+        """(D,): how often each source has been drawn when `steps` steps of the segment are over."""
+        counts = list(self._drawn)
+        waiting = [(0, len(counts), steps * self._per_step)]
+        while waiting:
+            first, last, draws = waiting.pop()
+            if last - first == 1 or draws == 0:
+                counts[first] += draws
+                continue
+            middle = (first + last) // 2
+            left = self._left(first, middle, last, draws, steps)
+            waiting += [(first, middle, left), (middle, last, draws - left)]
+        return counts
+
+    def owed(self, steps: int) -> list[int]:
+        """(D,): what each source is still due after `steps` steps, in 1/WHOLE draw; below 0: it had too much."""
+        counts = self.before(steps)
+        return [
+            self._owed[i] + self._due(i, i + 1, steps) - (counts[i] - self._drawn[i]) * WHOLE
+            for i in range(len(counts))
+        ]
+
+    def _left(self, first: int, middle: int, last: int, draws: int, steps: int) -> int:
+        """Of the first `draws` draws of sources first to last - 1 in the segment, those of first to middle - 1."""
+        due = draws * WHOLE
+        if self.segment.length is None or self.segment.curve == "hold":
+            start, end = 0, 1  # all steps are alike
+        elif due >= self._due(first, last, self.segment.length):
+            start, end = 0, self.segment.length  # a draw ahead of the segment's end is shared as the whole of it
+        else:
+            start = self._step_when_due(first, last, due, steps)
+            end = start + 1
+        both, left = self._due(first, last, start), self._due(first, middle, start)
+        both_rise, left_rise = self._due(first, last, end) - both, self._due(first, middle, end) - left
+        return ((self._phases[middle] + left) * both_rise + (due - both) * left_rise) // (WHOLE * both_rise)
+
+    def _step_when_due(self, first: int, last: int, due: int, near: int) -> int:
+        """The last step before which the sources are due no more than `due`; it lies about `near`."""
+
+        def due_before(step: int) -> int:
+            return self._due(first, last, step)
+
+        length = self.segment.length or near
+        low, high, reach = min(near, length - 1), min(near + 1, length), 1
+        while due_before(low) > due:
+            low, reach = max(0, low - reach), 2 * reach
+        while due_before(high) <= due:
+            high, reach = min(length, high + reach), 2 * reach
+        return bisect_right(range(low, high), due, key=due_before) + low - 1
+
+    def _set_phases(self, first: int, last: int) -> None:
+        """Sets the phases of the set of sources first to last - 1 and of those in it."""
+        if last - first < 2:
+            return
+        middle = (first + last) // 2
+        left, both = self._slots(first, middle), self._slots(first, last)
+        if both:
+            owed = sum(self._owed[first:middle]) - sum(self._owed[first:last]) * left // both
+            self._phases[middle] = min(max(0, WHOLE // 2 + owed), WHOLE - 1)
+        self._set_phases(first, middle)
+        self._set_phases(middle, last)
+
+    def _slots(self, first: int, last: int) -> int:
+        ends = (self.segment.before, self.segment.after)
+        return sum(sums[last] - sums[first] for sums in ends)
+
+    def _due(self, first: int, last: int, steps: int) -> int:
+        return self._per_step * self.segment.due(first, last, steps)
