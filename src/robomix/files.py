@@ -1,4 +1,4 @@
-"""Files of untrusted datasets: what lies in a folder, and what is wrong with a file that will not open."""
+"""Files: what lies in a folder of an untrusted dataset, what is wrong with one that will not open, durable writes."""
 
 import hashlib
 import json
@@ -127,3 +127,18 @@ def _lfs_size(pointer: bytes) -> str:
         if line.startswith(b"size ") and line[5:].isdigit():
             return f" to a file of {int(line[5:]):,} bytes"
     return ""
+
+
+def sync(path: Path) -> None:
+    """Have the system write a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_below(folder: Path) -> None:
+    """`sync` for everything in `folder`, and last for the folder itself."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)

@@ -9,7 +9,7 @@ import pytest
 
 from robomix.cli.main import main
 from robomix.training.runner import PolicyRunner
-from tests.training.test_loop import assert_same_parameters, mixture_file, write
+from tests.training.test_loop import assert_same_parameters, mixture_file, write_two
 
 POLICY = {"type": "bc", "device": "cpu", "hidden_dims": [64], "rnn_hidden_dim": 16, "optimizer_lr": 3e-3}
 KINDS: dict[str, dict[str, Any]] = {
@@ -21,10 +21,7 @@ every_kind = pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write(folder / "arm", 3, 1.0, 10, 0, "pick")
-    write(folder / "crane", 5, 100.0, 30, 1, "lift")
-    return folder
+    return write_two(tmp_path_factory.mktemp("data"))
 
 
 @every_kind

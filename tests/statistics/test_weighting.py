@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robomix.mixture.source import Source
 from robomix.statistics.compute import mixture_groups, mixture_stats
 from robomix.statistics.sources import source_summaries
 from robomix.summaries import POINTS, QUANTILES
@@ -104,8 +105,8 @@ def test_a_subset_never_takes_the_summaries_of_the_whole(choice: dict) -> None:
     assert cut.mean == pytest.approx(np.mean(kept))
 
 
-def subset_rows(subset: object) -> np.ndarray:
-    table = subset.counted  # type: ignore[attr-defined]
+def subset_rows(subset: Source) -> np.ndarray:
+    table = subset.counted
     episode, frame = table.locate(table.from_drawable(np.arange(table.num_drawable)))
     return table.first_rows[episode] + frame
 

@@ -4,7 +4,7 @@ The two cars do the same in different words. `Cart` shows its place and the goal
 first, in centimetres, and takes absolute places, also in centimetres.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -15,7 +15,7 @@ CM = 100.0
 
 
 class Cart(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - as gymnasium has it
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
 
     def __init__(self, render_mode: str | None = None) -> None:
         self.render_mode = render_mode

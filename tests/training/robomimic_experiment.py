@@ -8,7 +8,7 @@ from typing import Any
 LOW_DIM = ["robot0_eef_pos", "robot0/joint_pos", "object"]
 """What the files of `write_robomimic` have; 3 + 6 + 10 entries."""
 
-_VISUAL_CORE = {
+_VISUAL_CORE: dict[str, Any] = {
     "core_class": "VisualCore",
     "core_kwargs": {
         "feature_dimension": 64,
@@ -193,7 +193,7 @@ TEMPLATE: dict[str, Any] = {
                     "feature_dimension": 64,
                     "flatten": True,
                     "pool_class": "SpatialSoftmax",
-                    "pool_kwargs": _VISUAL_CORE["core_kwargs"]["pool_kwargs"],  # type: ignore[index]
+                    "pool_kwargs": _VISUAL_CORE["core_kwargs"]["pool_kwargs"],
                     "conv_activation": "relu",
                     "conv_kwargs": _CONVOLUTION,
                 },

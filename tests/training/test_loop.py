@@ -54,6 +54,13 @@ def write(path: Path, width: int, scale: float, fps: int, seed: int, task: str) 
             writer.add_episode({key: value.astype(np.float32) for key, value in columns.items()}, task)
 
 
+def write_two(folder: Path) -> Path:
+    """The datasets `arm` (3 wide, 10 fps) and `crane` (5 wide, 30 fps) in `folder`."""
+    write(folder / "arm", 3, 1.0, 10, 0, "pick")
+    write(folder / "crane", 5, 100.0, 30, 1, "lift")
+    return folder
+
+
 def mixture_file(data: Path, path: Path, **training: Any) -> Path:
     settings = {
         "dataset": {

@@ -12,9 +12,10 @@ from hypothesis.extra.numpy import arrays
 from lerobot.configs import NormalizationMode
 
 from robomix.errors import ConfigError
+from robomix.statistics.safe import safe_stats
 from robomix.summaries import EMPTY, stats_of_entries, summarize_entries
 from robomix.training.lerobot import make_policy
-from robomix.training.normalization import make_processors, safe_stats
+from robomix.training.normalization import make_processors
 from tests.training.small import act_config, diffusion_config, meta_of
 
 MODES = ("IDENTITY", "MEAN_STD", "MIN_MAX", "QUANTILES", "QUANTILE10")

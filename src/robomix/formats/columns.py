@@ -27,6 +27,7 @@ import numpy as np
 
 from robomix.caches import cache_dir
 from robomix.errors import ConfigError
+from robomix.files import sync_below
 
 LAYOUT = 1
 """Version of the cache's own layout; entries of another version are not found."""
@@ -114,8 +115,7 @@ class Builder:
         """Write `meta.json` and see to it that everything is on the disk before the folder gets its name."""
         text = json.dumps(self.meta | {"arrays": self._arrays})
         (self.folder / _META).write_text(text)
-        for path in [*self.folder.iterdir(), self.folder]:
-            _sync(path)
+        sync_below(self.folder)
 
 
 def lookup(folder: Path) -> Entry | None:
@@ -194,14 +194,6 @@ def _sweep(parent: Path, keep: Path) -> None:
             continue
         if old and path != keep:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(error: OSError) -> ConfigError:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from robomix.errors import ConfigError
+from robomix.files import sync, sync_below
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -33,13 +34,13 @@ def staged_folder(target: Path, check: Check) -> Iterator[Path]:
     _make_folder(staging, target)
     try:
         yield staging
-        _flush(staging)
+        sync_below(staging)
         check(target)
         if target.exists():
             exchange(staging, target)
         else:
             os.rename(staging, target)
-        _flush_entry(target.parent)
+        sync(target.parent)
     finally:
         # After an exchange, what lies under the hidden name is the old dataset.
         shutil.rmtree(staging, ignore_errors=True)
@@ -57,10 +58,10 @@ def staged_file(target: Path, check: Check) -> Iterator[Path]:
     staging = _hidden(target)
     try:
         yield staging
-        _flush_entry(staging)
+        sync(staging)
         check(target)
         os.replace(staging, target)
-        _flush_entry(target.parent)
+        sync(target.parent)
     finally:
         with suppress(OSError):  # such as that nothing can have this name
             staging.unlink()
@@ -91,19 +92,3 @@ def _make_folder(folder: Path, target: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{target} cannot be written: {error.strerror}. Choose another place.") from error
-
-
-def _flush(folder: Path) -> None:
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            _flush_entry(Path(parent) / name)
-        _flush_entry(Path(parent))
-
-
-def _flush_entry(path: Path) -> None:
-    """Have the system write a file or a folder's list of names to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from robomix.errors import ConfigError, RobomixError, did_you_mean
+from robomix.files import sync_below
 from robomix.statistics.groups import folder_name as folder_name
 from robomix.training.config import TrainConfig, save_train_config
 from robomix.training.lerobot import load_training_state, save_training_state
@@ -72,7 +73,7 @@ def save_checkpoint(
         _write_json(pretrained / MIXTURE, mixture_record)
         save_training_state(building, step, optimizer, scheduler)
         _write_json(building / STATE / "schedule.json", schedule_state)
-        _sync(building)
+        sync_below(building)
     return final
 
 
@@ -251,13 +252,6 @@ def _point_last_at(final: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(final.name)
     new.replace(link)
-
-
-def _sync(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
 
 
 def _write_json(path: Path, data: dict[str, Any]) -> None:

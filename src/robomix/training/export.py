@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 from robomix.config import MixtureConfig
 from robomix.documents import read_document
 from robomix.errors import ConfigError, RobomixError, did_you_mean
+from robomix.formats.publish import staged_folder
 from robomix.mixture.alignment import align
 from robomix.mixture.dataset import Mixture
 from robomix.mixture.factory import open_sources, policy_horizons
 from robomix.statistics.compute import mixture_stats
 from robomix.statistics.groups import folder_name
+from robomix.statistics.safe import safe_stats
 from robomix.training.checkpoint import PRETRAINED, find_model, recorded_mixture, weights_folder
-from robomix.training.normalization import robot_processors, safe_stats
+from robomix.training.normalization import robot_processors
 from robomix.training.robot_folder import write_robot
 from robomix.training.robot_policy import policy_of_robot
 from robomix.training.robots import Robot, robots_of
@@ -34,7 +37,7 @@ def export_group(checkpoint: Path, group: str, out: Path) -> None:
         listing = ", ".join(groups) or "none: robomix has not written it"
         raise ConfigError(f"{model} has no group {group!r}.{did_you_mean(group, groups)} Its groups: {listing}.")
     own = model if (model / "config.json").is_file() else model / folder_name(group)
-    with _Aside(out) as folder:
+    with _new_folder(out) as folder:
         for file in own.iterdir():
             if file.is_file():
                 shutil.copy2(file, folder / file.name)
@@ -60,7 +63,7 @@ def export_source(checkpoint: Path, config: Path, name: str, out: Path) -> Robot
     stats = safe_stats(next(iter(mixture_stats(mixture.only(list(robot.features)), use_imagenet=imagenet).values())))
     policy.config.pretrained_path = _shared(checkpoint)  # where its processors are
     processors = robot_processors(policy, stats, "cpu", robot)
-    with _Aside(out) as folder:
+    with _new_folder(out) as folder:
         own.config.pretrained_path = None
         own.save_pretrained(folder)
         for one in processors:
@@ -106,28 +109,16 @@ def _check_it_acts_and_sees(robot: Robot, name: str, mixture: Mixture) -> None:
         )
 
 
-class _Aside:
-    """A folder that is filled under another name, and appears under its own when it is whole."""
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """A folder that is filled under another name, and becomes `out` when it is whole."""
+    try:
+        with staged_folder(out, _check_new) as folder:
+            yield folder
+    except OSError as error:
+        raise RobomixError(f"cannot write {out}: {error}") from error
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._building = out.parent / f".{out.name}.building"
 
-    def __enter__(self) -> Path:
-        if os.path.lexists(self._out):
-            raise ConfigError(f"{self._out} exists already, and is not overwritten. Choose another folder for --out.")
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._building)
-        try:
-            self._building.mkdir(parents=True)
-        except OSError as error:
-            raise ConfigError(f"{self._out} cannot be made: {error.strerror}.") from error
-        return self._building
-
-    def __exit__(self, kind: Any, error: Any, _: Any) -> None:
-        if kind is None:
-            self._building.rename(self._out)
-            return
-        shutil.rmtree(self._building, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise RobomixError(f"cannot write {self._out}: {error}") from error
+def _check_new(out: Path) -> None:
+    if os.path.lexists(out):
+        raise ConfigError(f"{out} exists already, and is not overwritten. Choose another folder for --out.")

@@ -27,6 +27,7 @@ from robomix.mixture.resolve import as_records, as_table, make_schedule, shares,
 from robomix.mixture.schedule import Schedule
 from robomix.statistics.given import config_stats, fingerprint_of_given
 from robomix.statistics.groups import group_names
+from robomix.statistics.safe import safe_stats
 from robomix.training import checkpoint as checkpoints
 from robomix.training.build import (
     build_accelerator,
@@ -41,7 +42,7 @@ from robomix.training.device import on_device
 from robomix.training.evaluator import Evaluator
 from robomix.training.loss_weights import LossWeights
 from robomix.training.metrics import MetricsFile, Window, log_line
-from robomix.training.normalization import make_processors, safe_stats
+from robomix.training.normalization import make_processors
 from robomix.training.objectives import Learner, Objective
 from robomix.training.robot_folder import robots_of_training
 from robomix.training.signals import ignore_signals, signals_held, stop_on_signals

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from robomix.errors import ConfigError
 from robomix.statistics.compute import Stats
-from robomix.statistics.safe import safe_stats as safe_stats
 from robomix.training.lerobot import NormalizerProcessorStep, make_pre_post_processors
 from robomix.training.robot_policy import ROBOT_INDEX, robot_config, stats_of_robot
 from robomix.training.robots import Robot
