@@ -70,15 +70,15 @@ def error_against(policy: Any, kind: str, batch: dict, padded: torch.Tensor, shi
     """Errors by sample when the targets under the masks are moved by `shift` and the predictions are not."""
     from robomix.training import objectives
 
-    valid = objectives._valid_entries(batch, padded)
+    valid = objectives.valid_entries(batch, padded)
     torch.manual_seed(7)
     if kind == "act":
         predicted = policy.model(batch)[0]
         target = torch.where(valid, batch["action"], batch["action"] + shift)
-        return objectives._masked((predicted - target).abs(), valid, torch.zeros(())).errors
+        return objectives.masked((predicted - target).abs(), valid, torch.zeros(())).errors
     predicted = torch.zeros_like(batch["action"])
     target = torch.where(valid, batch["action"], batch["action"] + shift)
-    return objectives._masked((predicted - target) ** 2, valid, torch.zeros(())).errors
+    return objectives.masked((predicted - target) ** 2, valid, torch.zeros(())).errors
 
 
 def test_act_loss_by_hand() -> None:
