@@ -59,7 +59,7 @@ class SuccessConfig:
 
 
 _FILTERS = {"idle": IdleConfig, "success": SuccessConfig}
-_LISTS = ("episodes", "val_episodes")
+_LISTS = ("episodes", "val_episodes", "prompt")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,10 @@ class SourceConfig:
     """Frames per second, for datasets that do not say; one that does must agree."""
     lang: str | None = None
     """Task text of all its frames, in place of the dataset's own."""
+    prompt: str | tuple[str, ...] | None = None
+    """What the policy reads, such as "{task} with the {robot}"; of a list, each sample one. Also {source}, {group}."""
+    paraphrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other wordings of a task, such as {pick the cube: [pick the cube, grab the cube]}; each sample has one."""
     revision: str | None = None
     """Version on the Hub, for the download; a folder that is there is read as it is."""
     video_backend: VideoBackend | None = None
@@ -140,8 +144,9 @@ class MixtureConfig:
     """P(source) is proportional to weight * frames^alpha: 0 makes weights the shares, 1 multiplies them by size."""
     weight_schedule: tuple[WeightStageConfig, ...] = ()
     """Weights that change, such as [{step: 5000, weights: {b: 2}, interpolate: linear}]; before, `weight` holds."""
-    batching: Literal["mixed", "per_source"] = "mixed"
-    """mixed: every batch holds all sources in their shares; per_source: every batch comes from one source."""
+    batching: Literal["mixed", "per_source", "per_camera_set"] = "mixed"
+    """mixed: every batch holds all sources in their shares; per_source: every batch comes from one source;
+    per_camera_set: every batch comes from sources with the same cameras."""
     normalize_by: Literal["global", "source", "embodiment"] = "global"
     """Which sources share normalization statistics: all, each its own, or those of one robot type."""
     stats_weighting: Literal["frames", "sampling"] = "frames"
@@ -152,6 +157,12 @@ class MixtureConfig:
     """Frames per second that every source is resampled to; native leaves each at its own."""
     val_fraction: float = 0.0
     """Share of each source's episodes that is held out for validation; which ones, their content decides."""
+    condition_on: Literal["source", "group"] | None = None
+    """Tells the policy which source, or which normalization group, a sample is of; null tells it nothing."""
+    condition_as: Literal["one_hot", "index"] = "one_hot"
+    """one_hot: an entry for each source or group, 1 for the sample's; index: one entry, its number."""
+    condition_key: str = "observation.state"
+    """The vector these entries stand in front of; another name, such as observation.embodiment, is one of their own."""
     use_imagenet_stats: bool = True
     """Cameras are normalized with ImageNet's mean and std; false measures them on a sample of frames."""
     image_transforms: Mapping[str, Any] = field(default_factory=lambda: {"enable": False})
@@ -221,14 +232,17 @@ def resolve_root(source: SourceConfig) -> Path:
 
 def _source(entry: Mapping[str, Any]) -> SourceConfig:
     transforms = tuple(TransformConfig(**step) for step in entry.get("transforms", ()))
-    lists = {name: tuple(entry[name]) for name in _LISTS if entry.get(name) is not None}
+    lists = {name: tuple(entry[name]) for name in _LISTS if isinstance(entry.get(name), list | tuple)}
     filters = {name: cls(**entry[name]) for name, cls in _FILTERS.items() if entry.get(name) is not None}
-    return SourceConfig(**dict(entry) | filters | lists | {"transforms": transforms})
+    paraphrases = {task: tuple(wordings) for task, wordings in entry.get("paraphrases", {}).items()}
+    made = filters | lists | {"transforms": transforms, "paraphrases": paraphrases}
+    return SourceConfig(**dict(entry) | made)
 
 
 def _plain_source(source: SourceConfig) -> dict[str, Any]:
     entry = {f.name: getattr(source, f.name) for f in fields(source)}
-    entry |= {name: list(entry[name]) for name in _LISTS if entry[name] is not None}
+    entry |= {name: list(entry[name]) for name in _LISTS if isinstance(entry[name], list | tuple)}
+    entry["paraphrases"] = {task: list(wordings) for task, wordings in source.paraphrases.items()}
     entry["transforms"] = [{"type": step.type, "kwargs": dict(step.kwargs)} for step in source.transforms]
     entry["env"] = None if source.env is None else dict(source.env)
     entry |= {name: asdict(entry[name]) for name in _FILTERS if entry[name] is not None}

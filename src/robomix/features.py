@@ -9,6 +9,8 @@ Kind = Literal["numeric", "camera", "text", "binary"]
 
 ACTION = "action"
 """What a policy puts out, by LeRobot's name."""
+STATE = "observation.state"
+"""What a robot knows of itself, by LeRobot's name."""
 
 BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 """Columns every LeRobot dataset carries; robomix derives them and never treats them as features."""

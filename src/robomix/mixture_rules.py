@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robomix import frame_rules, weight_rules
-from robomix.features import BOOKKEEPING
+from robomix import frame_rules, prompt_rules, weight_rules
+from robomix.errors import did_you_mean
+from robomix.features import BOOKKEEPING, STATE
 from robomix.problems import KeyPath, Problem, show, wrong
 from robomix.source_names import source_names
 
@@ -116,6 +117,9 @@ def source(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
         problems += text(step["type"], (*key, "transforms", i, "type"))
     if block.get("env") is not None and block.get("eval") is False:
         problems.append(Problem((*key, "env"), "has no effect with `eval: false`. Remove one of them."))
+    wrong_texts = prompt_rules.prompt(block.get("prompt"), (*key, "prompt"))
+    wrong_texts += prompt_rules.paraphrases(block.get("paraphrases", {}), (*key, "paraphrases"))
+    problems += wrong_texts or prompt_rules.both(block, key)
     problems += frame_rules.resample(block.get("resample", {}), (*key, "resample"))
     if block.get("idle") is not None:
         problems += frame_rules.idle(block["idle"], (*key, "idle"))
@@ -137,6 +141,7 @@ def mixture(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     problems += frame_rules.rate(block.get("rate", "native"), (*key, "rate"))
     problems += text(block.get("stats"), (*key, "stats"))
     problems += _fraction(block.get("val_fraction"), (*key, "val_fraction"))
+    problems += _condition(block, key)
     if not sources:
         problems.append(wrong((*key, "datasets"), list(sources), "at least one dataset"))
     elif not any(weights) and not (stages and stages[0]["step"] == 0):
@@ -171,6 +176,19 @@ def _held_out(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     if listed is not None and block.get("val_fraction") is not None:
         problems.append(Problem((*key, "val_fraction"), "cannot stand beside `val_episodes`. Keep one of them."))
     return problems
+
+
+def _condition(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
+    """How a policy is told where samples are from."""
+    name, here = block.get("condition_key", STATE), (*key, "condition_key")
+    if block.get("condition_on") is None:
+        idle = {"condition_as": "one_hot", "condition_key": STATE}
+        advice = "has no effect without `condition_on`: source or group."
+        return [Problem((*key, k), advice) for k, default in idle.items() if block.get(k, default) != default]
+    if not name.startswith("observation.") or name.endswith("_is_pad") or "/" in name or not name.isprintable():
+        fix = did_you_mean(name, [STATE, "observation.embodiment"]).strip()
+        return [wrong(here, name, f"{STATE!r}, or a name of its own such as 'observation.embodiment'", fix)]
+    return []
 
 
 def _fraction(value: float | None, key: KeyPath) -> list[Problem]:

@@ -4,6 +4,7 @@ Two robots: `duo` has two cameras and what stands around it, `solo` one camera u
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,10 +26,13 @@ from robomix.training.robot_folder import mixture_names, read_robot
 from robomix.training.robot_policy import policy_of_robot
 from robomix.training.robots import robots_of
 from robomix.training.runner import PolicyRunner, load_policy, load_processors
+from tests.training.tiny_clip import write_tiny_clip
 
 STATE, ENV = "observation.state", "observation.environment_state"
 MAIN, WRIST, OWN = "observation.images.main", "observation.images.wrist", "observation.images.cam_left"
 PICTURE = Feature("camera", "uint8", (3, 32, 32), storage="image")
+CLIP = "tiny_clip"
+"""A folder beside the data, for the policy that needs one."""
 POLICIES: dict[str, dict[str, Any]] = {
     "act": {
         "type": "act",
@@ -52,6 +56,21 @@ POLICIES: dict[str, dict[str, Any]] = {
         "spatial_softmax_num_keypoints": 4,
         "pretrained_backbone_weights": None,
         "use_group_norm": True,
+    },
+    "multi_task_dit": {
+        "type": "multi_task_dit",
+        "hidden_dim": 16,
+        "num_layers": 1,
+        "num_heads": 2,
+        "timestep_embed_dim": 8,
+        "horizon": 8,
+        "n_action_steps": 2,
+        "num_inference_steps": 2,
+        "tokenizer_max_length": 16,
+        "image_crop_shape": None,
+        "optimizer_lr": 0.05,  # it starts blind, with zeros for all that it observes
+        "vision_encoder_name": CLIP,
+        "text_encoder_name": CLIP,
     },
     "bc": {"type": "bc", "hidden_dims": [16], "chunk_size": 2, "n_action_steps": 2, "spatial_softmax_num_keypoints": 4},
 }
@@ -86,9 +105,8 @@ def write(path: Path, features: dict[str, Feature], seed: int) -> None:
             writer.add_episode(columns, "move")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("robots")
+def write_robots(folder: Path) -> Path:
+    """The datasets `duo` and `solo`, and what the policies need beside them."""
 
     def vector(width: int) -> Feature:
         return Feature("numeric", "float32", (width,))
@@ -96,7 +114,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     duo = {STATE: vector(4), ENV: vector(3), "action": vector(5), MAIN: PICTURE, WRIST: PICTURE}
     write(folder / "duo", duo, 0)
     write(folder / "solo", {STATE: vector(2), "action": vector(3), OWN: PICTURE}, 3)
+    write_tiny_clip(folder / CLIP)
     return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_robots(tmp_path_factory.mktemp("robots"))
 
 
 def train(data: Path, kind: str) -> Path:
@@ -104,9 +128,10 @@ def train(data: Path, kind: str) -> Path:
         {"root": str(data / "duo"), "name": "duo"},
         {"root": str(data / "solo"), "name": "solo", "feature_map": {OWN: MAIN}},
     ]
+    policy = {name: str(data / CLIP) if value == CLIP else value for name, value in POLICIES[kind].items()}
     mix = {
         "dataset": {"normalize_by": "source", "use_imagenet_stats": False, "datasets": sources},
-        "policy": POLICIES[kind] | {"device": "cpu"},
+        "policy": policy | {"device": "cpu"},
         "batch_size": 4,
         "steps": 2,
         "num_workers": 0,
@@ -242,6 +267,34 @@ def test_export_for_a_robot_that_was_not_trained_normalizes_by_its_own_data(data
     np.testing.assert_allclose(after(torch.zeros(1, 4)).numpy()[0], moments["action"]["mean"], rtol=1e-5)
     whole = policy_of_robot(shared, robot).state_dict()
     assert all(torch.equal(value, whole[name]) for name, value in policy.state_dict().items())
+
+
+def test_export_normalizes_by_statistics_that_the_mixture_file_gives(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the robot's own group, in a file whose other sources are for others; it may be drawn later, or never."""
+    vectors = {STATE: Feature("numeric", "float32", (3,)), "action": Feature("numeric", "float32", (4,))}
+    write(tmp_path / "new", vectors | {MAIN: PICTURE}, 9)
+    sources = [{"root": str(data / "duo"), "name": "duo"}, {"root": str(tmp_path / "new"), "name": "new", "weight": 0}]
+    block = {"normalize_by": "embodiment", "features": "union", "use_imagenet_stats": False, "datasets": sources}
+    moving = {"weight_schedule": [{"step": 5, "weights": {"new": 1, "duo": 0}}]}
+    for name, more in {"plain": {}, "given": moving | {"stats": str(tmp_path / "stats")}}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps({"dataset": block | more}))
+    assert main(["stats", str(tmp_path / "plain.json"), f"--out={tmp_path / 'stats'}"]) == 0
+    file = tmp_path / "stats/new/meta/stats.json"
+    given = json.loads(file.read_text())
+    given["action"]["mean"] = [1.0, 2.0, 3.0, 4.0]
+    file.write_text(json.dumps(given))
+    arguments = ["export", str(train(data, "act")), f"--config={tmp_path / 'given.json'}", "--source=new"]
+    assert main([*arguments, f"--out={tmp_path / 'policy'}"]) == 0
+    policy = load_policy(tmp_path / "policy", "cpu")
+    _, after = load_processors(policy, tmp_path / "policy")
+    assert after(torch.zeros(1, 4)).tolist() == [[1.0, 2.0, 3.0, 4.0]]
+
+    shutil.rmtree(tmp_path / "stats/new")
+    assert main([*arguments, f"--out={tmp_path / 'other'}"]) == 2
+    assert "has no statistics for the normalization group 'new'" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_export_refuses_a_robot_that_is_wider_than_the_policy(

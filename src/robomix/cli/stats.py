@@ -93,19 +93,20 @@ def _folders(arguments: Arguments, groups: Sequence[str]) -> dict[str, Path]:
 
 
 def _of_the_robot(group: Group, stats: Stats, mixture: Mixture) -> Stats:
-    """The group's own features, and of vectors its own entries: without what other robots have."""
+    """The group's own features, and of vectors its own entries: without what other robots have, or what tells them."""
     own = {}
     for key, feature in mixture.schema.features.items():
         if any(key in source.features for source in group.sources):
-            width = group.width(key) if feature.is_vector else None
-            own[key] = {n: v if n == "count" or width is None else v[:width] for n, v in stats[key].items()}
+            front = mixture.schema.in_front(key)
+            entries = slice(front, front + group.width(key)) if feature.is_vector else slice(None)
+            own[key] = {n: v if n == "count" else v[entries] for n, v in stats[key].items()}
     return own
 
 
 def _print(mixture: Mixture, groups: dict[str, Group], stats: dict[str, Stats], steps: dict[str, Stats]) -> None:
-    console, features = Console(), mixture.schema.features
+    console = Console()
     for name, group in groups.items():
-        console.print(as_table(name, group, stats[name], features))
+        console.print(as_table(name, group, stats[name], mixture.schema))
         for key, of_key in steps.get(name, {}).items():
             console.print(step_table(name, group, key, of_key))
     if mixture.camera_keys:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robomix.errors import AlignmentError
-from robomix.features import Feature
+from robomix.features import STATE, Feature
+from robomix.mixture.condition import Condition
 from robomix.mixture.source import Source
 
 
@@ -20,6 +21,8 @@ class Schema:
     """Key to the names of the sources without it, for keys that some source lacks."""
     dropped: dict[str, tuple[str, ...]]
     """Under `intersection`: key left out to the names of the sources that have it."""
+    condition: Condition | None = None
+    """What tells where a sample is from, if anything does."""
 
     @property
     def camera_keys(self) -> list[str]:
@@ -30,13 +33,28 @@ class Schema:
         """Keys with a `{key}_dim_is_pad` mask."""
         return [key for key, feature in self.features.items() if feature.is_vector]
 
+    def of_sources(self, key: str) -> Feature:
+        """The feature `key` as wide as the widest source's, without what is in front."""
+        feature, front = self.features[key], self.in_front(key)
+        names = None if feature.names is None else feature.names[front:]
+        return replace(feature, shape=(feature.shape[0] - front,), names=names) if front else feature
 
-def align(sources: Sequence[Source], mode: str) -> Schema:
-    """The schema of `sources` under `mode`, `union` or `intersection`.
+    def in_front(self, key: str) -> int:
+        """How many entries of `key` come before those of the sources: they tell where the sample is from."""
+        return self.condition.width if self.condition is not None and self.condition.key == key else 0
+
+
+def align(sources: Sequence[Source], mode: str, condition: Condition | None = None) -> Schema:
+    """The schema of `sources` under `mode`, `union` or `intersection`, with the entries of `condition`.
 
     Raises AlignmentError, naming sources, key, what each has and the fix, where features of one name do not fit
-    together, or where nothing is common.
+    together, where nothing is common, or where the condition has no place.
     """
+    schema = _aligned(sources, mode)
+    return schema if condition is None else _conditioned(schema, condition, sources)
+
+
+def _aligned(sources: Sequence[Source], mode: str) -> Schema:
     owners: dict[str, list[Source]] = {}
     for source in sources:
         for key in source.features:
@@ -55,6 +73,26 @@ def align(sources: Sequence[Source], mode: str) -> Schema:
         lacking={key: tuple(s.name for s in sources if key not in s.features) for key in kept if key not in shared},
         dropped={key: names[key] for key in owners if key not in kept},
     )
+
+
+def _conditioned(schema: Schema, condition: Condition, sources: Sequence[Source]) -> Schema:
+    """`schema` with a state that begins with the entries of `condition`, or with these as one more feature."""
+    key, found = condition.key, schema.features.get(condition.key)
+    if condition.in_state and (found is None or not found.is_vector):
+        here = f"is of shape {found.shape}" if found else "is not there"
+        advice = "Map one to it with feature_map, or give `condition_key: observation.embodiment`."
+        if lost := schema.dropped.get(key):
+            here, advice = f"is only in {', '.join(lost)}", "Keep it with `features: union`."
+        raise AlignmentError(f"condition_on puts its entries in front of {key!r}, a vector, which {here}. {advice}")
+    if not condition.in_state and found is not None:
+        owners = ", ".join(source.name for source in sources if key in source.features)
+        raise AlignmentError(
+            f"condition_key is {key!r}, which {owners} has already. Choose a name of its own, or {STATE!r}: in "
+            "front of that the entries are put."
+        )
+    features = schema.features | {key: condition.before(found)}
+    lacking = {name: who for name, who in schema.lacking.items() if name != key}  # the entries all samples have
+    return Schema(features, lacking, schema.dropped, condition)
 
 
 def _common(key: str, sources: Sequence[Source]) -> Feature:

@@ -28,6 +28,8 @@ class Assembly:
         self.horizons = horizons
         self._first_episode = np.cumsum([0, *(len(source.frames.ids) for source in sources)])
         position = {task: i for i, task in enumerate(tasks)}
+        condition = schema.condition
+        self._told = [np.empty(0) if condition is None else condition.values(source.name) for source in sources]
         self._task_index = [np.array([position[task] for task in s.tasks], dtype=np.int64) for s in sources]
 
     def __call__(self, size: int, places: Places, parts: Mapping[int, Part]) -> dict[str, Any]:
@@ -47,13 +49,16 @@ class Assembly:
     def _joined(
         self, key: str, feature: Feature, lead: tuple[int, ...], places: Places, values: Mapping[int, dict[str, Any]]
     ) -> Tensor:
-        """All sources' values of `key` in one tensor; zeros where a source has none or fewer entries."""
+        """All sources' values of `key` in one tensor after what tells the source; zeros where one has none or fewer."""
         shape = (*lead, *feature.shape)
         only = next(iter(values.values())).get(key) if len(values) == 1 else None
         if only is not None and only.dtype == getattr(torch, feature.dtype) and tuple(only.shape) == shape:
             return only
         joined = np.zeros(shape, dtype=feature.dtype)  # numpy's: torch cannot assign to uint16, uint32 and uint64
+        front = self.schema.in_front(key)
         for i, where in places.items():
+            if front:
+                joined[where, ..., :front] = self._told[i]
             value = values[i].get(key)
             if value is None:
                 continue
@@ -63,7 +68,7 @@ class Assembly:
                     f"but samples hold {shape[1:]}, with a window of {lead[1:]} in front. Let it return the window too."
                 )
             if feature.is_vector:
-                joined[where, ..., : value.shape[-1]] = value.numpy()
+                joined[where, ..., front : front + value.shape[-1]] = value.numpy()
             else:
                 joined[where] = value.numpy()
         return torch.from_numpy(joined)
@@ -71,7 +76,7 @@ class Assembly:
     def _time_mask(self, key: str, lead: tuple[int, ...], places: Places, parts: Mapping[int, Part]) -> Tensor:
         mask = np.zeros(lead, dtype=bool)
         for i, where in places.items():
-            if key not in self.sources[i].features:
+            if key not in self.sources[i].features and not self.schema.in_front(key):
                 mask[where] = True
             elif key in parts[i].time_is_pad:
                 mask[where] = parts[i].time_is_pad[key]
@@ -79,10 +84,12 @@ class Assembly:
 
     def _dim_mask(self, key: str, width: int, size: int, places: Places) -> Tensor:
         mask = np.ones((size, width), dtype=bool)
+        front = self.schema.in_front(key)
+        mask[:, :front] = False
         for i, where in places.items():
             feature = self.sources[i].features.get(key)
             if feature is not None:
-                mask[where, : feature.valid_dim] = False
+                mask[where, front : front + feature.valid_dim] = False
         return torch.from_numpy(mask)
 
     def _indices(self, size: int, places: Places, parts: Mapping[int, Part]) -> dict[str, Tensor]:

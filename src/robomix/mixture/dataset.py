@@ -67,7 +67,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
         delta_timestamps: Mapping[str, Sequence[float]] | None = None,
         keys: Collection[str] | None = None,
         image_transform: ImageTransform | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         threads: int | None = None,
     ) -> None:
         """Puts `sources` behind `schema`.
@@ -80,7 +80,8 @@ class Mixture(TorchDataset[dict[str, Any]]):
             keys: the features samples keep; None keeps all. Cameras left out are not decoded.
             image_transform: applied to each camera image (..., C, H, W) of each sample; its randomness is keyed by
                 (seed, draw).
-            seed: of that randomness.
+            seed: of that randomness, and of the choice among the texts of a source's prompt; None: nothing is random,
+                samples have the first text and images as they are.
             threads: that decode camera frames; None: all cores, divided among DataLoader workers.
 
         Raises:
@@ -159,7 +160,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
 
     def held_out(self) -> "Mixture | None":
         """The samples of the episodes that are held out for validation, with the same features and the same
-        `dataset_index`, their images as they are; None where none are held out.
+        `dataset_index`, but nothing random in them; None where none are held out.
         """
         sources = [source.held_out for source in self.sources if source.held_out is not None]
         if not sources:
@@ -169,7 +170,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
             self.schema,
             horizons=self.horizons,
             delta_timestamps=self.delta_timestamps,
-            seed=self.seed,
+            seed=None,
             threads=self.threads,
         )
 
@@ -200,9 +201,10 @@ class Mixture(TorchDataset[dict[str, Any]]):
             raise IndexError(f"sample {outside[0]} of a mixture of {len(self)}")
         member = np.searchsorted(self._first, request.index, side="right") - 1
         places = {int(i): np.flatnonzero(member == i) for i in np.unique(member)}
+        texts = np.zeros(len(request), np.uint64) if self.seed is None else self._random("prompt", request.draw)
         parts = {
             i: self.sources[i].begin(
-                request.index[where] - self._first[i], self.source_horizons[i], self.schema.features
+                request.index[where] - self._first[i], self.source_horizons[i], self.schema.features, texts[where]
             )
             for i, where in places.items()
         }
@@ -210,7 +212,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
         batch = Batch(self._assembly(len(request), places, parts))
         batch["dataset_index"] = torch.from_numpy(member)
         batch["index"] = torch.from_numpy(request.index)
-        if self.image_transform is not None:
+        if self.image_transform is not None and self.seed is not None:
             self._augment(batch, request.draw, self.image_transform)
         return batch
 
@@ -240,8 +242,12 @@ class Mixture(TorchDataset[dict[str, Any]]):
         worker = get_worker_info()
         return max(1, (os.cpu_count() or 1) // (worker.num_workers if worker else 1))
 
+    def _random(self, purpose: str, draw: np.ndarray) -> np.ndarray:
+        """(B,) uint64: random numbers for `purpose`, one for each of the draws (B,), the same wherever it is read."""
+        return subkeys(key_of(self.seed, purpose), draw)
+
     def _augment(self, batch: Batch, draw: np.ndarray, transform: ImageTransform) -> None:
-        seeds = subkeys(key_of(self.seed, "image transform"), draw) >> np.uint64(1)
+        seeds = self._random("image transform", draw) >> np.uint64(1)
         with torch.random.fork_rng(devices=[]):
             for key in self.camera_keys:
                 images = []
@@ -260,4 +266,4 @@ def _only(schema: Schema, keys: Collection[str] | None) -> Schema:
             raise AlignmentError(f"the mixture has no {key!r}.{did_you_mean(key, schema.features)} It has: {here}")
     features = {key: feature for key, feature in schema.features.items() if key in keys}
     lacking = {key: names for key, names in schema.lacking.items() if key in keys}
-    return Schema(features, lacking, schema.dropped)
+    return Schema(features, lacking, schema.dropped, schema.condition)

@@ -10,6 +10,7 @@ from robomix.formats import Dataset, open_dataset
 from robomix.formats.rate import as_rate
 from robomix.formats.resampling.dataset import resampled
 from robomix.mixture.alignment import Schema, align
+from robomix.mixture.condition import condition_of
 from robomix.mixture.dataset import ImageTransform, Mixture
 from robomix.mixture.source import Horizons, Source
 from robomix.mixture.split import split
@@ -48,7 +49,7 @@ def make_mixture(
     """
     drop = getattr(policy, "drop_n_last_frames", 0)
     sources = split(open_sources(config, drop_n_last_frames=drop), config.val_fraction)
-    schema = align(sources, config.features)
+    schema = align(sources, config.features, condition_of(config, sources))
     _warn_of_dropped(schema)
     horizons = delta_indices or {}
     if policy is not None:
@@ -71,7 +72,8 @@ def open_sources(config: MixtureConfig, *, drop_n_last_frames: int = 0) -> list[
     for entry in config.datasets:
         try:
             dataset = at_rate(open_dataset(resolve_root(entry), fps=entry.fps), config.rate, entry)
-            sources.append(Source(dataset, entry, name=str(entry.name), drop_n_last_frames=drop_n_last_frames))
+            name, by, drop = str(entry.name), config.normalize_by, drop_n_last_frames
+            sources.append(Source(dataset, entry, name=name, normalize_by=by, drop_n_last_frames=drop))
             sources[-1].is_drawn = entry.name in drawn
         except RobomixError as error:
             errors.append(error)

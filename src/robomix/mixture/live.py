@@ -73,7 +73,8 @@ class LiveSource:
         """What the policy is to see, key to (n, *shape) of the mixture, and `task`, a list of n texts.
 
         `observation` has (n, *shape) for all of `observations`, cameras as uint8 (n, C, H, W); others are ignored.
-        `tasks` are the instructions of the robots, used where the dataset has not one for all of its frames.
+        `tasks` are the instructions of the robots, used where the dataset has not one for all of its frames; either are
+        put as the source's `prompt` has it, in the first of its texts.
         Raises AlignmentError for what is missing or has another shape.
         """
         now = {key: self._given(key, observation) for key in self._windows[0] if not self._comes_later(key)}
@@ -184,7 +185,8 @@ class LiveSource:
 
     def _tasks(self, tasks: Sequence[str] | None, n: int) -> list[str]:
         known = self.source.tasks
-        return [known[0]] * n if len(known) == 1 or tasks is None else list(tasks)
+        recorded = [known[0]] * n if len(known) == 1 or tasks is None else list(tasks)
+        return [self.source.text_of(task) for task in recorded]
 
     def _aligned(self, key: str, value: Tensor | None, n: int) -> Tensor:
         """`value` as the policy takes `key`: zero-padded at the end, all zeros where the source has no such thing."""

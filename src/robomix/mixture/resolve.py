@@ -65,11 +65,19 @@ def stages(sources: Sequence[Source], config: MixtureConfig) -> list[Stage]:
 def make_schedule(sources: Sequence[Source], config: MixtureConfig, *, seed: int, batch_size: int) -> Schedule:
     """The order of samples that `config` asks for; `batch_size` is that over all ranks."""
     start, *later = stages(sources, config)
+    cameras = _cameras(sources, config.features)
     streams = [
-        Stream(source.name, source.frames.num_drawable, p, _content(source))
-        for source, p in zip(sources, start.probabilities, strict=True)
+        Stream(source.name, source.frames.num_drawable, p, _content(source), of_source)
+        for source, p, of_source in zip(sources, start.probabilities, cameras, strict=True)
     ]
     return Schedule(streams, seed=seed, batch_size=batch_size, batching=config.batching, stages=later)
+
+
+def _cameras(sources: Sequence[Source], features: str) -> list[tuple[str, ...]]:
+    """Which of the mixture's cameras each source has."""
+    sets = [{key for key, feature in source.features.items() if feature.is_camera} for source in sources]
+    known = set.intersection(*sets) if features == "intersection" else set.union(*sets)
+    return [tuple(sorted(own & known)) for own in sets]
 
 
 def _content(source: Source) -> str:

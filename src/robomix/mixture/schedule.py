@@ -7,7 +7,8 @@ exhausted just starts its next one. Global batch t is draws t*B to (t+1)*B - 1, 
 slice per rank.
 
 Where weights change over the training, this is so up to the first change; from there on the sources of the draws
-follow the moving shares (`stages`, `moving`), and all else stays the same.
+follow the moving shares (`stages`, `moving`), and all else stays the same. Where every batch is of sources with the
+same cameras, they do so from the start (`camera_sets`).
 
 Nothing is remembered between draws. The batch numbered t is the same whatever the number of ranks and workers, however
 far they prefetch, and however often the run was interrupted.
@@ -21,6 +22,7 @@ import numpy as np
 
 from robomix.errors import ConfigError
 from robomix.mixture.apportion import LONG_PERIOD, ranks_in_table, slot_counts, slot_table
+from robomix.mixture.camera_sets import CameraSetOrder
 from robomix.mixture.moving import MovingOrder
 from robomix.mixture.permutation import key_of, permute, shuffled, subkeys
 from robomix.mixture.stages import UNITS, WHOLE, Stage, binding, segments
@@ -39,6 +41,8 @@ class Stream:
     probability: float
     fingerprint: str = ""
     """Of the dataset's content; a resumed run compares it."""
+    cameras: tuple[str, ...] = ()
+    """Which of the mixture's cameras it has, for `per_camera_set`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Schedule:
         batching: str = "mixed",
         stages: Sequence[Stage] = (),
     ) -> None:
-        """`batch_size` is the global one, over all ranks; `batching` is `mixed` or `per_source`.
+        """`batch_size` is the global one, over all ranks; `batching` is `mixed`, `per_source` or `per_camera_set`.
 
         `stages` are those of weights that change, at ascending steps above 0; `streams` have the shares of the start.
         Raises ConfigError for repeated names, empty streams or a batch size below 1.
@@ -137,6 +141,7 @@ class Schedule:
             "samples": batches * self.batch_size,
             "sources": [
                 {"name": s.name, "frames": s.frames, "slots": int(c), "fingerprint": s.fingerprint, "drawn": int(d)}
+                | ({"cameras": list(s.cameras)} if self.batching == "per_camera_set" else {})
                 for s, c, d in zip(self.streams, self._counts, drawn, strict=True)
             ],
         } | ({"stages": later} if later else {})
@@ -185,8 +190,10 @@ class Schedule:
         period, rest = divmod(turns, len(self._table))
         return period * self._counts + np.bincount(self._table[:rest], minlength=len(self.streams))
 
-    def _moving_order(self) -> tuple[int, MovingOrder | None]:
-        """The step from which shares are others than the table's, and the order from there on; None: there is none."""
+    def _moving_order(self) -> tuple[int, MovingOrder | CameraSetOrder | None]:
+        """The step from which the table does not hold, and the order from there on; None: it always does."""
+        if self.batching == "per_camera_set":
+            return 0, CameraSetOrder(self._segments, self.batch_size, [stream.cameras for stream in self.streams])
         first = self._segments[0]
         if first.length is None:
             return 0, None
@@ -227,6 +234,8 @@ def _changed_sources(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> l
             )
         if old["fingerprint"] != new["fingerprint"]:
             changed.append(f"{where}: its content or its chosen episodes are not those of then")
+        if "cameras" in old and "cameras" in new and old["cameras"] != new["cameras"]:
+            changed.append(f"{where}: cameras {old['cameras']} then, {new['cameras']} now")
     return changed
 
 

@@ -17,6 +17,8 @@ from robomix.formats.base import Dataset
 from robomix.mixture.episodes import chosen_episodes
 from robomix.mixture.filters import idle_rows
 from robomix.mixture.frames import FrameTable
+from robomix.mixture.groups import group_name
+from robomix.mixture.prompts import prompt_of
 from robomix.mixture.steps import feature_like, run_step
 from robomix.mixture.transforms import DatasetTransformStep, SampleError, Window, Windows, build_transform
 from robomix.mixture.transforms.program import program_text
@@ -41,6 +43,8 @@ class Part:
     """(n,) int64: place in the episode."""
     task: np.ndarray
     """(n,) int64: position in the source's `tasks`."""
+    text: np.ndarray
+    """(n,) uint64: which of the texts of its prompt each sample has."""
     windows: Sequence[Windows]
     """Which windows each transform is given, in their order; last those that samples hold."""
     jobs: list[Callable[[], None]] = field(default_factory=list)
@@ -50,11 +54,23 @@ class Part:
 class Source:
     """One dataset of a mixture. `features` is what its samples hold after mapping and transforms."""
 
-    def __init__(self, dataset: Dataset, config: SourceConfig, *, name: str, drop_n_last_frames: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: SourceConfig,
+        *,
+        name: str,
+        normalize_by: str = "global",
+        drop_n_last_frames: int = 0,
+    ) -> None:
         """Raises AlignmentError or ConfigError where config and dataset do not fit, naming source, key and fix."""
         self.dataset = dataset
         self.config = config
         self.name = name
+        self.group = group_name(config, name, dataset.robot_type, normalize_by)
+        """Its normalization group."""
+        self.prompt = prompt_of(config, dataset, tasks=self.tasks, name=name, group=self.group)
+        """How its tasks are put; None: as recorded."""
         self.is_drawn = config.weight > 0
         """Whether anything is drawn from it; under a `weight_schedule`, at some step."""
         self.held_out: Source | None = None
@@ -89,7 +105,7 @@ class Source:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The dataset's task texts, or the one that `lang` puts in their place."""
+        """The dataset's task texts, or the one that `lang` puts in their place; before the `prompt`."""
         return self.dataset.tasks if self.config.lang is None else (self.config.lang,)
 
     @property
@@ -115,13 +131,16 @@ class Source:
         """Program text of the transforms, so that what is cached of their results ends with their next change."""
         return [program_text(step) for step in self._transforms]
 
-    def begin(self, frames: np.ndarray, horizons: Horizons, keys: Collection[str]) -> Part:
+    def begin(
+        self, frames: np.ndarray, horizons: Horizons, keys: Collection[str], texts: np.ndarray | None = None
+    ) -> Part:
         """Gathers `frames` (n,): numbers at once, camera frames as jobs. Run the jobs, then call `finish`.
 
-        `keys` are the features the sample keeps; what neither they nor a transform need is not read.
+        `keys` are the features the sample keeps; what neither they nor a transform need is not read. `texts` (n,)
+        uint64 are the numbers of the samples' texts (`Prompt.text`); None: the first for all.
         """
         after = {key: _window(horizons.get(key)) for key in self.features if key in keys}
-        part = self._read(frames, self.windows_for(after))
+        part = self._read(frames, self.windows_for(after), texts)
         for key, window in after.items():
             if window is not None:
                 part.time_is_pad[key] = self._rows(part, window)[1]
@@ -129,7 +148,7 @@ class Source:
 
     def finish(self, part: Part) -> dict[str, Any]:
         """Applies the transforms to what was read: mixture key to tensor (n, ...), and `task` as a list of texts."""
-        values = part.values | {"task": [self.tasks[t] for t in part.task]}
+        values = part.values | {"task": self._texts(part)}
         for i in range(len(self._transforms)):
             values = self.transformed(i, values, part.windows, part)
         return values
@@ -160,12 +179,20 @@ class Source:
             windows.insert(0, self.windows_before(i, windows[0]))
         return windows
 
-    def _read(self, frames: np.ndarray, windows: Sequence[Windows]) -> Part:
+    def text_of(self, task: str, number: int = 0) -> str:
+        """What the policy reads for the recorded `task`; `number` chooses where there are several texts."""
+        return task if self.prompt is None else self.prompt.text(task, number)
+
+    def _texts(self, part: Part) -> list[str]:
+        return [self.text_of(self.tasks[t], number) for t, number in zip(part.task, part.text.tolist(), strict=True)]
+
+    def _read(self, frames: np.ndarray, windows: Sequence[Windows], texts: np.ndarray | None = None) -> Part:
         """Gathers what the first of `windows` asks for."""
         episode, frame_index = self.frames.locate(frames)
         rows = self.frames.first_rows[episode] + frame_index
         task = self.dataset.task_indices()[rows] if self.config.lang is None else np.zeros(len(rows), np.int64)
-        part = Part({}, {}, episode, frame_index, task, windows)
+        texts = np.zeros(len(rows), np.uint64) if texts is None else texts
+        part = Part({}, {}, episode, frame_index, task, texts, windows)
         for key, feature in self._mapped.items():
             if key in windows[0]:
                 window = windows[0][key]
@@ -257,7 +284,7 @@ class Source:
         part = self._read(np.zeros(1, dtype=np.int64), self._windows(last, dict.fromkeys(before)))
         for job in part.jobs:
             job()
-        values: dict[str, Any] = part.values | {"task": [self.tasks[t] for t in part.task]}
+        values: dict[str, Any] = part.values | {"task": self._texts(part)}
         for i in range(last):
             values = self.transformed(i, values, part.windows, part)
         step = self._transforms[last]

@@ -8,19 +8,20 @@ in groups that have no others; nor entries that are padding, nor features a sour
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
 
 from robomix.errors import ConfigError
 from robomix.features import Feature
+from robomix.mixture.alignment import Schema
 from robomix.mixture.dataset import Mixture
 from robomix.mixture.source import Source
 from robomix.statistics.cameras import camera_stats, with_imagenet
 from robomix.statistics.groups import group_names
 from robomix.statistics.sources import Entries, source_summaries, step_summaries
-from robomix.summaries import Summary, merge, stats_of_entries
+from robomix.summaries import EMPTY, Summary, merge, stats_of_entries
 
 Stats = dict[str, dict[str, np.ndarray]]
 """Key to LeRobot's statistics: min, max, mean, std, count, q01, q10, q50, q90, q99, shaped as the feature."""
@@ -64,8 +65,9 @@ def mixture_stats(
 ) -> dict[str, Stats]:
     """Statistics of `mixture` for each normalization group: group name to Stats over the mixture's schema.
 
-    Vectors are as wide as the schema; entries that are padding in all of a group's sources get the neutral statistics
-    of `summaries.stats_of_entries`. Raises FormatError for NaN or infinite numbers, naming source, key and frame.
+    Vectors are as wide as the schema; entries that are padding in all of a group's sources, and those that tell where a
+    sample is from, get the neutral statistics of `summaries.stats_of_entries`. Raises FormatError for NaN or infinite
+    numbers, naming source, key and frame.
 
     Args:
         mixture: of which the chosen episodes count, as its filters leave them.
@@ -75,7 +77,9 @@ def mixture_stats(
             of its group; None: all frames of a group weigh the same, whichever source they are from.
         keys: only these features; None: all of the schema.
     """
-    features = {key: f for key, f in mixture.schema.features.items() if keys is None or key in keys}
+    schema = mixture.schema
+    features = {key: f for key, f in schema.features.items() if keys is None or key in keys}
+    keyed = replace(schema, features=features)
     groups = mixture_groups(mixture, normalize_by, sampling=sampling)
     counted = {position for group in groups.values() for position in group.positions}
     summaries = {
@@ -83,7 +87,7 @@ def mixture_stats(
         for position in tqdm(sorted(counted), "statistics", delay=2, leave=False, disable=None)
     }
     return {
-        name: _group_stats(group, [summaries[i] for i in group.positions], features, use_imagenet, sampling is not None)
+        name: _group_stats(group, [summaries[i] for i in group.positions], keyed, use_imagenet, sampling is not None)
         for name, group in groups.items()
     }
 
@@ -110,7 +114,8 @@ def step_stats(
                         "Name the policy, whose chunks it is for, in the file's `policy:` block."
                     )
                 parts.append(step_summaries(source, key, window) if key in source.features else None)
-            found.setdefault(name, {})[key] = _stacked_steps(group, parts, mixture.schema.features[key], sampling)
+            own = num_entries(mixture.schema.features[key]) - mixture.schema.in_front(key)
+            found.setdefault(name, {})[key] = _stacked_steps(group, parts, own, sampling)
     return found
 
 
@@ -148,26 +153,27 @@ def num_entries(feature: Feature) -> int:
 
 
 def _group_stats(
-    group: Group, summaries: Sequence[Entries], features: dict[str, Feature], use_imagenet: bool, sampled: bool
+    group: Group, summaries: Sequence[Entries], schema: Schema, use_imagenet: bool, sampled: bool
 ) -> Stats:
     stats: Stats = {}
-    for key, feature in features.items():
-        parts = [one.get(key) for one in summaries]
+    for key, feature in schema.features.items():
+        parts, front = [one.get(key) for one in summaries], schema.in_front(key)
         # A camera's sample of frames stands for all of the source's: it is brought to their number.
-        merged = _merged(group, parts, num_entries(feature), by_share=sampled or feature.is_camera)
-        stats[key] = feature_stats(feature, merged, use_imagenet)
+        merged = _merged(group, parts, num_entries(feature) - front, by_share=sampled or feature.is_camera)
+        # What tells the source is constant in a group, and must not be normalized away.
+        stats[key] = feature_stats(feature, [EMPTY] * front + merged, use_imagenet)
     return stats
 
 
 def _stacked_steps(
-    group: Group, parts: Sequence[list[list[Summary]] | None], feature: Feature, sampling: object
+    group: Group, parts: Sequence[list[list[Summary]] | None], entries: int, sampling: object
 ) -> dict[str, np.ndarray]:
     """Statistics (T, D) and `count` (T,) of the steps' summaries of each source, None for those that lack them."""
     num_steps = len(next(part for part in parts if part is not None))
     steps = []
     for step in range(num_steps):
         at_step = [None if part is None else part[step] for part in parts]
-        steps.append(stats_of_entries(_merged(group, at_step, num_entries(feature), by_share=sampling is not None)))
+        steps.append(stats_of_entries(_merged(group, at_step, entries, by_share=sampling is not None)))
     return {name: np.stack([step[name] for step in steps]).reshape(num_steps, -1) for name in steps[0]}
 
 

@@ -100,7 +100,8 @@ def _fitted(file: Path, group: Group, mixture: Mixture, use_imagenet: bool) -> S
             of_camera = _shaped(given[key], (feature.shape[0], 1, 1), f"{file}: {key!r}")
             fitted[key] = with_imagenet(of_camera) if use_imagenet else of_camera
         elif key in given and feature.is_vector:
-            fitted[key] = _padded(given[key], group.width(key), feature, f"{file}: {key!r}")
+            front = mixture.schema.in_front(key)
+            fitted[key] = _padded(given[key], group.width(key), feature, front, f"{file}: {key!r}")
         elif key in given:
             fitted[key] = _shaped(given[key], feature.shape or (1,), f"{file}: {key!r}")
         elif not feature.is_camera and (key in OPENPI_KEYS.values() or file.name != OPENPI_FILE):
@@ -115,10 +116,13 @@ def _shaped(stats: dict[str, np.ndarray], shape: tuple[int, ...], where: str) ->
     return {name: value if name == "count" else value.reshape(shape) for name, value in stats.items()}
 
 
-def _padded(stats: dict[str, np.ndarray], width: int, feature: Feature, where: str) -> dict[str, np.ndarray]:
+def _padded(
+    stats: dict[str, np.ndarray], width: int, feature: Feature, front: int, where: str
+) -> dict[str, np.ndarray]:
     """Statistics of a vector whose first `width` entries are this group's, brought to the schema's width.
 
-    A file may be as wide as the robot, or wider by entries of mean 0 that were padding when it was made.
+    There they come after `front` entries that tell where a sample is from, of which files know nothing. A file may be
+    as wide as the robot, or wider by entries of mean 0 that were padding when it was made.
     """
     mean = stats["mean"].reshape(-1)
     if len(mean) < width or mean[width:].any():
@@ -131,4 +135,7 @@ def _padded(stats: dict[str, np.ndarray], width: int, feature: Feature, where: s
     if not fixed["std"].all():
         zero = ", ".join(map(str, np.flatnonzero(fixed["std"] == 0)))
         log.warning("%s: std of entry %s is 0, which is taken for a constant", where, zero)
-    return {n: v if n == "count" else np.concatenate([v, neutral[n][width:]]) for n, v in fixed.items()}
+    before, after = slice(front), slice(front + width, None)
+    return {
+        n: v if n == "count" else np.concatenate([neutral[n][before], v, neutral[n][after]]) for n, v in fixed.items()
+    }

@@ -4,6 +4,7 @@ import numpy as np
 from rich.table import Table
 
 from robomix.features import Feature
+from robomix.mixture.alignment import Schema
 from robomix.statistics.compute import Group, Stats
 from robomix.statistics.safe import hardly_varies
 
@@ -11,21 +12,27 @@ COLUMNS = ("mean", "std", "min", "q01", "q50", "q99", "max")
 _SHOWN_STEPS = 4
 
 
-def as_table(name: str, group: Group, stats: Stats, features: dict[str, Feature]) -> Table:
+def as_table(name: str, group: Group, stats: Stats, schema: Schema) -> Table:
     """Statistics of a group: each number or channel, in what share it is padding, and what is to be known of it."""
     table = Table(title=_title(name, group), title_justify="left")
     table.add_column("entry", overflow="fold")
     for column in (*COLUMNS, "padding"):
         table.add_column(column, justify="right")
     table.add_column("note")
-    for key, feature in features.items():
+    for key, feature in schema.features.items():
         table.add_section()
-        padding = np.broadcast_to(group.padding(key, feature), stats[key]["mean"].size)
-        remarks = _remarks(stats[key])
+        told = labels(key, feature)[: schema.in_front(key)]
+        share = group.padding(key, schema.of_sources(key))
+        padding = np.broadcast_to(share, stats[key]["mean"].size - len(told))
         own = labels(key, group.feature(key))[: np.count_nonzero(padding < 1)] if (padding < 1).any() else []
-        for d, label in enumerate(own):
+        remarks = _remarks(stats[key])
+        for d, label in enumerate([*told, *own]):
             numbers = [_number(stats[key][column].reshape(-1)[d]) for column in COLUMNS]
-            table.add_row(label, *numbers, f"{padding[d]:.0%}" if padding[d] else "", remarks[d])
+            if schema.condition is not None and d < len(told):
+                table.add_row(label, *numbers, "", f"tells the {schema.condition.on}")
+                continue
+            lacking = padding[d - len(told)]
+            table.add_row(label, *numbers, f"{lacking:.0%}" if lacking else "", remarks[d])
         if rest := len(padding) - len(own):
             label = f"{key}, {f'{rest} more' if own else 'which it lacks'}"
             table.add_row(label, *[""] * len(COLUMNS), "100%", "padding")

@@ -1,6 +1,7 @@
 """The parts of a training, built from its config: policy, optimizer, scheduler, image augmentation."""
 
 import copy
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from robomix.training.lerobot import (
     decode,
     make_policy,
 )
+from robomix.training.policy_cuts import PADDED_INSIDE, masked_cameras
 
 REWARD = "next.reward"
+
+log = logging.getLogger(__name__)
 
 
 def policy_keys(mixture: Mixture, policy: Any) -> list[str]:
@@ -75,7 +79,16 @@ def build_policy(config: TrainConfig, mixture: Mixture, weights: Path | None) ->
         raise ConfigError(
             f"policy {settings.type!r} cannot be built for this mixture{start}: {error}\nThe mixture offers:\n{listing}"
         ) from error
-    lacking = [key for key in policy.config.input_features if key not in meta.features]
+    cameras, needed = policy.config.image_features, policy.config.input_features
+    masked = masked_cameras(settings.type, cameras, meta.features)
+    if masked:
+        log.info("no source has %s: the policy does without, its images are masked", ", ".join(sorted(masked)))
+    elif settings.type in PADDED_INSIDE and not set(cameras).intersection(meta.features):
+        raise ConfigError(
+            f"policy {settings.type!r} needs at least one camera, and the mixture has {', '.join(meta.features)}. Name "
+            "one observation.images.SOMETHING with feature_map."
+        )
+    lacking = [key for key in needed if key not in meta.features and key not in masked]
     if lacking:
         raise ConfigError(
             f"the policy expects {', '.join(lacking)}, which the mixture lacks. It has: {', '.join(meta.features)}. "

@@ -117,6 +117,23 @@ def check_same_groups(checkpoint: Path, groups: Mapping[str, str]) -> None:
         )
 
 
+def check_same_condition(checkpoint: Path, condition: Mapping[str, Any] | None) -> None:
+    """Raises ConfigError where the policy of a resumed run is told other things of its samples than before."""
+    then = recorded_mixture(checkpoint / PRETRAINED).get("condition")
+    if then != condition:
+        raise ConfigError(
+            f"cannot continue this run with another `condition_on`: {_condition_text(then)} then, "
+            f"{_condition_text(condition)} now. Restore it with `condition_as` and `condition_key`, or start a new run."
+        )
+
+
+def _condition_text(condition: Mapping[str, Any] | None) -> str:
+    if condition is None:
+        return "none"
+    kind = "one_hot" if condition["one_hot"] else "index"
+    return f"{condition['on']} ({kind} of {', '.join(condition['names'])}, in {condition['key']})"
+
+
 def check_same_statistics(checkpoint: Path, fingerprint: str | None) -> None:
     """Raises ConfigError where a resumed run is given other statistics than those its weights were trained with."""
     then = recorded_mixture(checkpoint / PRETRAINED).get("given_statistics")
@@ -158,18 +175,25 @@ def recorded_mixture(model: Path) -> dict[str, Any]:
     return dict(record)
 
 
+def recorded_folders(model: Path) -> dict[str, str]:
+    """Source name to what its policy folder in a model folder is named by: its normalization group, or itself."""
+    record = recorded_mixture(model)
+    folders: dict[str, str] = record.get("folders", record.get("groups", {}))
+    return folders
+
+
 def model_folder_of(model: Path, source: str) -> Path:
     """The policy folder with the statistics of `source` in a model folder. Raises ConfigError where it has none."""
     if (model / "config.json").is_file():
         return model
-    groups: Mapping[str, str] = recorded_mixture(model).get("groups", {})
-    if source not in groups:
-        known = ", ".join(groups)
+    folders = recorded_folders(model)
+    if source not in folders:
+        known = ", ".join(folders)
         raise ConfigError(
-            f"{model} has statistics for {known}, and none for {source!r}.{did_you_mean(source, groups)} Name the "
+            f"{model} has statistics for {known}, and none for {source!r}.{did_you_mean(source, folders)} Name the "
             "dataset as in the training, or give one of the policy folders in there as the checkpoint."
         )
-    return model / folder_name(groups[source])
+    return model / folder_name(folders[source])
 
 
 def weights_folder(checkpoint: Path) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 from robomix.problems import KeyPath, Problem, show, wrong
 from robomix.training.choices import default_device, device_problem
+from robomix.training.lerobot import AbsoluteActionsProcessorStep, RelativeActionsProcessorStep
 
 RENAMED = {"eval_freq": "env_eval_freq", "eval_steps": "val_freq"}
 """LeRobot's names, `eval_freq` of its older versions."""
@@ -21,6 +22,13 @@ UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "job": ((None,), "robomix trains on this machine"),
 }
 """Key to the values that ask for nothing, and why others cannot be."""
+
+ABSOLUTE_ACTIONS = (
+    "LeRobot's processors would make the actions relative after the mixture's statistics, which are of absolute ones. "
+    "Let each dataset do it, and the statistics are of relative actions: transforms: [{type: delta_action, kwargs: "
+    "{reference: state}}], with `absolute: [gripper]` for the entries that stay"
+)
+"""Why `use_relative_actions` of pi0, pi0.5, pi0-FAST and GR00T is refused."""
 
 DERIVED = ("checkpoint_path",)
 """Keys LeRobot writes into its files and works out anew when it reads them."""
@@ -59,6 +67,13 @@ def translated(
     return data, notes + _video_notes(data.get("dataset"))
 
 
+def keep_actions_absolute(processors: tuple[Any, Any]) -> None:
+    """Switches off what makes actions relative, and back, in LeRobot's `processors` of a policy trained before."""
+    for step in (*processors[0].steps, *processors[1].steps):
+        if isinstance(step, RelativeActionsProcessorStep | AbsoluteActionsProcessorStep):
+            step.enabled = False
+
+
 def _policy(
     block: Mapping[str, Any], resume: bool, set_by: Mapping[KeyPath, str], problems: list[Problem]
 ) -> tuple[dict[str, Any], list[str]]:
@@ -80,6 +95,9 @@ def _policy(
         problems.append(Problem(("policy", "device"), f"found {device!r}; {problem}"))
     if device is None or problem:
         block["device"] = default_device()
+    if block.get("use_relative_actions") is True:
+        key = ("policy", "use_relative_actions")
+        problems.append(wrong(key, True, "false", f"Not supported: {ABSOLUTE_ACTIONS}."))
     return block, notes
 
 

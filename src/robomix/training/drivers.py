@@ -1,6 +1,6 @@
 """What acts in an environment: a policy with its processors, in the policy's own language or in that of a source."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from robomix.errors import AlignmentError
 from robomix.features import Feature
 from robomix.mixture.live import LiveSource
 from robomix.training.normalization import ProcessorPair
+from robomix.training.policy_cuts import masked_cameras
 from robomix.training.rollouts import Observation
 
 
@@ -49,6 +50,8 @@ class SourceDriver(PlainDriver):
         self._names = names
         self._live = live
         self._rename = rename_map
+        cameras = [key for key, feature in observations_of(policy, names).items() if feature.is_camera]
+        self._masked = masked_cameras(policy.config.type, cameras, live.source.features)
 
     def reset(self) -> None:
         super().reset()
@@ -64,10 +67,23 @@ class SourceDriver(PlainDriver):
         cameras = [key for key, feature in self._live.observations.items() if feature.is_camera and key in own]
         own |= {key: _as_bytes(own[key]) for key in cameras}
         seen = self._live.observe(own, observation["task"])
-        given = {self._names.get(key, key): _as_floats(value) for key, value in seen.items()}
+        given = {self._names.get(key, key): _as_floats(v) for key, v in seen.items() if key not in self._masked}
         action = torch.from_numpy(super().__call__(given))
         made: np.ndarray = self._live.act(action).numpy()
         return made
+
+
+def with_given(processors: ProcessorPair, given: Mapping[str, Sequence[float]]) -> ProcessorPair:
+    """`processors` that are given, beside the observations of n robots, vectors that are the same for all of them."""
+    preprocess, postprocess = processors
+    if not given:
+        return processors
+
+    def prepared(observation: Observation) -> Any:
+        n = len(observation["task"])
+        return preprocess(observation | {key: torch.tensor(value).expand(n, -1) for key, value in given.items()})
+
+    return prepared, postprocess
 
 
 def observations_of(policy: Any, names: Mapping[str, str]) -> dict[str, Feature]:

@@ -12,9 +12,10 @@ from robomix.mixture.factory import open_sources
 from robomix.problems import report
 from robomix.training.checkpoint import find_model, model_folder_of, recorded_mixture
 from robomix.training.choices import default_device, device_problem
+from robomix.training.drivers import with_given
 from robomix.training.evaluation import Conditions, Result, environments_of, evaluate_source
 from robomix.training.lerobot import EvalConfig
-from robomix.training.robot_folder import mixture_names
+from robomix.training.robot_folder import given_inputs, mixture_names
 from robomix.training.runner import load_policy, load_processors
 from robomix.training.seeds import EVALUATION_SEED
 from robomix.training.source_environment import dataset_env_problems
@@ -66,7 +67,7 @@ def evaluate_checkpoint(
     for source in sources:
         folder = folders[source.name]
         policy = load_policy(folder, device or default_device())
-        processors, names = load_processors(policy, folder), mixture_names(folder)
+        processors, names = with_given(load_processors(policy, folder), given_inputs(folder)), mixture_names(folder)
         results.append(evaluate_source(source, environments[source.name], policy, processors, conditions, names=names))
     return results
 

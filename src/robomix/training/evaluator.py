@@ -12,7 +12,7 @@ from rich.console import Console
 from robomix.errors import ConfigError, RobomixError
 from robomix.mixture.source import Source
 from robomix.training.config import TrainConfig
-from robomix.training.drivers import PlainDriver
+from robomix.training.drivers import PlainDriver, with_given
 from robomix.training.evaluation import Conditions, Result, as_table, environments_of, evaluate, evaluate_source
 from robomix.training.lerobot import EvalConfig
 from robomix.training.normalization import ProcessorPair
@@ -26,7 +26,9 @@ class Evaluator:
     """Evaluates each source that says `eval: true`, or in the one simulator of `env`."""
 
     def __init__(self, config: TrainConfig, sources: Sequence[Source], groups: Mapping[str, str]) -> None:
-        """`groups` is source name to normalization group. Raises ConfigError for environments that cannot be had."""
+        """`groups` is source name to that of its processors and robot. Raises ConfigError for environments that cannot
+        be had.
+        """
         self._config = config
         self._sources = {source.name: source for source in sources}
         self._groups = groups
@@ -39,8 +41,8 @@ class Evaluator:
             raise ConfigError("a dataset is named 'env', as the evaluation of --env.type is. Give it another `name`.")
         if config.env is not None and len(set(groups.values())) > 1:
             raise ConfigError(
-                f"--env.type={config.env.type} is one robot, but the mixture normalizes {len(set(groups.values()))} "
-                f"groups apart ({', '.join(dict.fromkeys(groups.values()))}). Give `env` to the dataset it belongs to."
+                f"--env.type={config.env.type} is one robot, but the mixture tells {len(set(groups.values()))} "
+                f"apart ({', '.join(dict.fromkeys(groups.values()))}). Give `env` to the dataset it belongs to."
             )
 
     def is_due(self, step: int) -> bool:
@@ -86,16 +88,12 @@ class Evaluator:
         robots: Mapping[str, Robot] | None,
         conditions: Conditions,
     ) -> Result:
-        own, names = self._own(policy, name, robots)
         source, environment, pair = self._sources[name], self._environments[name], processors[self._groups[name]]
-        return evaluate_source(source, environment, own, pair, conditions, names=names)
-
-    def _own(self, policy: Any, source: str, robots: Mapping[str, Robot] | None) -> tuple[Any, Mapping[str, str]]:
-        """The policy of the robot that `source` belongs to, and its names for what the mixture calls otherwise."""
         if robots is None:
-            return policy, {}
-        robot = robots[self._groups[source]]
-        return policy_of_robot(policy, robot), robot.names
+            return evaluate_source(source, environment, policy, pair, conditions)
+        robot = robots[self._groups[name]]
+        own, pair = policy_of_robot(policy, robot), with_given(pair, robot.given)
+        return evaluate_source(source, environment, own, pair, conditions, names=robot.names)
 
 
 @contextmanager

@@ -23,9 +23,15 @@ try:
     from lerobot.envs import close_envs, make_env, make_env_pre_post_processors
     from lerobot.envs.configs import EnvConfig
     from lerobot.envs.utils import NEW_ROLLOUT_OPTION, freeze_after_episode_end, preprocess_observation
+    from lerobot.lerobot_types import TransitionKey
     from lerobot.optim import LRSchedulerConfig, OptimizerConfig
     from lerobot.policies import get_policy_class, make_policy, make_pre_post_processors
-    from lerobot.processor import NormalizerProcessorStep
+    from lerobot.policies.pi05.processor_pi05 import Pi05PrepareStateTokenizerProcessorStep
+    from lerobot.processor import (
+        AbsoluteActionsProcessorStep,
+        NormalizerProcessorStep,
+        RelativeActionsProcessorStep,
+    )
     from lerobot.transforms import ImageTransforms, ImageTransformsConfig
     from lerobot.utils.constants import (
         CHECKPOINTS_DIR,
@@ -59,6 +65,7 @@ __all__ = [
     "ImageTransformsConfig",
     "ImageTransforms",
     "DistributedDataParallelKwargs",
+    "AbsoluteActionsProcessorStep",
     "Accelerator",
     "CHECKPOINTS_DIR",
     "EnvConfig",
@@ -70,10 +77,13 @@ __all__ = [
     "NormalizerProcessorStep",
     "OptimizerConfig",
     "PRETRAINED_MODEL_DIR",
+    "Pi05PrepareStateTokenizerProcessorStep",
     "PluginLoadError",
     "PolicyFeature",
     "PreTrainedConfig",
+    "RelativeActionsProcessorStep",
     "TRAINING_STATE_DIR",
+    "TransitionKey",
     "WandBConfig",
     "decode_config",
     "encode",

@@ -29,6 +29,7 @@ from robomix.statistics.given import config_stats, fingerprint_of_given
 from robomix.statistics.groups import group_names
 from robomix.statistics.safe import safe_stats
 from robomix.training import checkpoint as checkpoints
+from robomix.training.black_pictures import warn_of_black_pictures
 from robomix.training.build import (
     build_accelerator,
     build_image_transform,
@@ -37,6 +38,7 @@ from robomix.training.build import (
     policy_keys,
     taken_keys,
 )
+from robomix.training.conditioning import check_condition
 from robomix.training.config import TrainConfig
 from robomix.training.device import on_device
 from robomix.training.evaluator import Evaluator
@@ -45,6 +47,7 @@ from robomix.training.metrics import MetricsFile, Window, log_line
 from robomix.training.normalization import make_processors
 from robomix.training.objectives import Learner, Objective
 from robomix.training.robot_folder import robots_of_training
+from robomix.training.robots import folder_groups
 from robomix.training.signals import ignore_signals, signals_held, stop_on_signals
 from robomix.training.tracking import Tracker
 from robomix.training.validation import Validator
@@ -71,8 +74,11 @@ def train(config: TrainConfig) -> int:
         _print_mixture(mixture, table, stages_table(schedule))
     names = [source.name for source in mixture.sources]
     groups = dict(zip(names, group_names(mixture.sources, config.dataset.normalize_by), strict=True))
-    checkpoints.check_groups(list(dict.fromkeys(groups.values())))
-    evaluator = Evaluator(config, mixture.sources, groups)
+    check_condition(mixture.schema, config.policy)
+    folders = folder_groups(groups, mixture.schema.condition)
+    told = None if mixture.schema.condition is None else mixture.schema.condition.record()
+    checkpoints.check_groups(list(dict.fromkeys(folders.values())))
+    evaluator = Evaluator(config, mixture.sources, folders)
     resumed = config.checkpoint_path  # None in a new run
     first = schedule.resume(checkpoints.load_schedule_state(resumed)) if resumed else 0
     if config.dry_run:
@@ -85,15 +91,17 @@ def train(config: TrainConfig) -> int:
     with accelerator.main_process_first():  # the others find the statistics in the cache
         stats = config_stats(mixture, config.dataset)
     given = fingerprint_of_given(stats, config.dataset)
+    stats = {folders[name]: stats[groups[name]] for name in names}
     mixture.meta.stats = next(iter(stats.values()))
     if resumed:
         checkpoints.check_same_groups(resumed, groups)
+        checkpoints.check_same_condition(resumed, told)
         checkpoints.check_same_statistics(resumed, given)
     torch.manual_seed(config.seed)
     policy = build_policy(config, mixture, weights=checkpoints.weights_folder(resumed) if resumed else None)
     mixture = mixture.only(taken_keys(mixture, policy.config))
     safe = {group: safe_stats(of_group) for group, of_group in stats.items()}
-    robots = robots_of_training(mixture, groups, policy)
+    robots = robots_of_training(mixture, folders, policy)
     processors = make_processors(policy, safe, accelerator.device.type, robots)
     optimizer, scheduler, clip = build_optimizer(config, policy)
     if resumed:
@@ -102,16 +110,19 @@ def train(config: TrainConfig) -> int:
     of_groups = [robots[group] for group in stats] if robots is not None else ()
     learner, optimizer = accelerator.prepare(Learner(policy, of_groups), optimizer)
     _warn_if_unmasked(accelerator.unwrap_model(learner), mixture)
+    warn_of_black_pictures(policy.config.type, mixture, robots)
 
     loss_weights = LossWeights(mixture.sources, accelerator.unwrap_model(learner), accelerator.device)
 
     # Reports.
     validator = Validator(config, mixture, schedule, accelerator)
-    group_of_source = torch.tensor([list(stats).index(group) for group in groups.values()])
+    group_of_source = torch.tensor([list(stats).index(folder) for folder in folders.values()])
     output = Path(config.output_dir)
     record = {
         "config": config.dataset.to_dict(),
         "groups": groups,
+        "folders": folders,
+        "condition": told,
         "given_statistics": given,
         "table": as_records(table),
         "stages": stages_records(schedule),
@@ -134,7 +145,7 @@ def train(config: TrainConfig) -> int:
             mixture_record=record,
             schedule_state=schedule.state(at),
         )
-        log.info("checkpoint: %s%s", folder, _policies(groups))
+        log.info("checkpoint: %s%s", folder, _policies(folders))
 
     loader = make_loader(
         mixture,
@@ -227,12 +238,12 @@ def train(config: TrainConfig) -> int:
     return stop.exit_code
 
 
-def _policies(groups: dict[str, str]) -> str:
+def _policies(folders: dict[str, str]) -> str:
     """Which of a checkpoint's policy folders is for which source, where there are several."""
-    if len(set(groups.values())) == 1:
+    if len(set(folders.values())) == 1:
         return ""
-    folders = [f"{name} in {checkpoints.PRETRAINED}/{checkpoints.folder_name(group)}" for name, group in groups.items()]
-    return ", policies of " + ", ".join(folders)
+    places = [f"{name} in {checkpoints.PRETRAINED}/{checkpoints.folder_name(own)}" for name, own in folders.items()]
+    return ", policies of " + ", ".join(places)
 
 
 def _how_to_go_on(config: TrainConfig) -> str:
@@ -255,18 +266,23 @@ def _print_mixture(mixture: Mixture, table: Any, stages: Any) -> None:
     for key, feature in mixture.schema.features.items():
         lacking = mixture.schema.lacking.get(key)
         note = f", zeros marked as padding in {', '.join(lacking)}" if lacking else ""
+        if mixture.schema.condition is not None and (front := mixture.schema.in_front(key)):
+            note = f", of which the first {front} tell the {mixture.schema.condition.on}{note}"
         shape = " x ".join(map(str, feature.shape))
         console.print(f"{key}: {shape}{note}", highlight=False, soft_wrap=True)
 
 
 def _warn_if_unmasked(learner: Learner, mixture: Mixture) -> None:
+    if learner.masks_padding:
+        return
     widths = {source.features["action"].valid_dim for source in mixture.sources if "action" in source.features}
-    if not learner.masks_padding and len(widths) > 1:
-        log.warning(
-            "robomix has no masked loss for policy %r: the zeros that pad actions of %s dimensions count as data",
-            learner.policy.config.type,
-            " and ".join(map(str, sorted(widths))),
-        )
+    dimensions = " and ".join(map(str, sorted(widths)))
+    log.warning(
+        "robomix has no masked loss for policy %r: the steps after an episode's end%s count as data, unless the policy "
+        "masks them itself",
+        learner.policy.config.type,
+        f" and the zeros that pad actions of {dimensions} dimensions" if len(widths) > 1 else "",
+    )
 
 
 def _any_rank(accelerator: Any, stop: Any) -> bool:

@@ -4,7 +4,7 @@ With one group these are LeRobot's own processors. With several, the normalizer 
 sample's group; every group also gets a plain LeRobot pair of processors, which is what its checkpoint is saved with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,15 @@ from torch import Tensor
 
 from robomix.errors import ConfigError
 from robomix.statistics.compute import Stats
-from robomix.training.lerobot import NormalizerProcessorStep, make_pre_post_processors
+from robomix.training.compatibility import keep_actions_absolute
+from robomix.training.lerobot import (
+    NormalizerProcessorStep,
+    Pi05PrepareStateTokenizerProcessorStep,
+    make_pre_post_processors,
+)
 from robomix.training.robot_policy import ROBOT_INDEX, robot_config, stats_of_robot
 from robomix.training.robots import Robot
+from robomix.training.state_prompts import OwnStatePrompt
 
 ProcessorPair = tuple[Any, Any]
 """LeRobot's (preprocessor, postprocessor) of one normalization group."""
@@ -80,11 +86,15 @@ class Processors:
     """The step of `training` that must know the groups; None where there is only one."""
     shared: tuple[Any, Any]
     """LeRobot's (preprocessor, postprocessor) of the first group, as wide as the mixture: of the policy of all."""
+    prompter: OwnStatePrompt | None = None
+    """The step of `training` that writes states of several robots into prompts; None for policies that have no such."""
 
     def __call__(self, batch: dict[str, Any], groups: Tensor) -> dict[str, Any]:
         """`batch` as the policy wants it, on its device; `groups` (B,) names each sample's group by position."""
         if self.normalizer is not None:
             self.normalizer.groups = groups
+        if self.prompter is not None:
+            self.prompter.groups = groups
         made = dict(self.training(batch))
         return made if len(self.by_group) == 1 else made | {ROBOT_INDEX: groups.to(made["action"].device)}
 
@@ -102,16 +112,29 @@ def make_processors(
     first = next(iter(shared.values()))
     if len(stats) == 1:
         return Processors(first[0], shared, None, first)
-    by_group = shared
-    if robots is not None:
-        by_group = {group: robot_processors(policy, stats[group], device, robot) for group, robot in robots.items()}
     training, _ = _pair(policy.config, next(iter(stats.values())), device)
-    for i, step in enumerate(training.steps):
-        if isinstance(step, NormalizerProcessorStep):
-            normalizer = GroupNormalizer.replacing(step, list(stats.values()))
-            training.steps = [*training.steps[:i], normalizer, *training.steps[i + 1 :]]
-            return Processors(training, by_group, normalizer, first)
-    return Processors(training, by_group, None, first)  # a policy that normalizes nothing has nothing to tell apart
+    of_groups = list(stats.values())
+    normalizer = _replaced(training, NormalizerProcessorStep, lambda step: GroupNormalizer.replacing(step, of_groups))
+    if robots is None:
+        return Processors(training, shared, normalizer, first)
+    by_group = {group: robot_processors(policy, stats[group], device, robot) for group, robot in robots.items()}
+    own = [robot_config(policy.config, robots[group], rename=False) for group in stats]
+    prompter = _replaced(
+        training,
+        Pi05PrepareStateTokenizerProcessorStep,
+        lambda step: OwnStatePrompt(step.max_state_dim, step.task_key, [c.robot_state_feature.shape[0] for c in own]),
+    )
+    return Processors(training, by_group, normalizer, first, prompter)
+
+
+def _replaced(pipeline: Any, kind: type, replacement: Callable[[Any], Any]) -> Any:
+    """Puts `replacement` of the step of class `kind` in its place, and returns it; None where there is no such step."""
+    for i, step in enumerate(pipeline.steps):
+        if isinstance(step, kind):
+            made = replacement(step)
+            pipeline.steps = [*pipeline.steps[:i], made, *pipeline.steps[i + 1 :]]
+            return made
+    return None  # a policy that normalizes nothing, or whose prompt is not made of its state
 
 
 def robot_processors(policy: Any, stats: Stats, device: str, robot: Robot) -> tuple[Any, Any]:
@@ -144,10 +167,12 @@ def _pair(config: Any, stats: Stats, device: str) -> tuple[Any, Any]:
         "norm_map": config.normalization_mapping,
     }
     unnormalize = normalize | {"features": config.output_features}
-    return make_pre_post_processors(
+    made: tuple[Any, Any] = make_pre_post_processors(
         config,
         pretrained_path=str(config.pretrained_path),
         dataset_stats=tensors,
         preprocessor_overrides={"device_processor": {"device": device}, "normalizer_processor": normalize},
         postprocessor_overrides={"unnormalizer_processor": unnormalize},
     )
+    keep_actions_absolute(made)
+    return made

@@ -1,7 +1,8 @@
 """A policy folder for each robot: LeRobot's own, which needs nothing of robomix, and beside it what robomix knows.
 
 `robot.json` says of which group a folder is, what the mixture calls those of its inputs that have another name there,
-which inputs the robot has not and must be given as zeros, and what LeRobot does not do by itself.
+which inputs the robot has not and must be given as zeros, which are `given` as they stand there, and what LeRobot does
+not do by itself.
 """
 
 import json
@@ -16,8 +17,8 @@ from robomix.mixture.dataset import Mixture
 from robomix.statistics.groups import folder_name
 from robomix.training.normalization import Processors
 from robomix.training.policy_cuts import PADDED_INSIDE, has_cuts
-from robomix.training.robot_policy import lacking_notes, own_inputs, policy_of_robot, robot_config
-from robomix.training.robots import Robot, robots_of
+from robomix.training.robot_policy import lacking_notes, own_inputs, policy_of_robot, robot_config, zero_inputs
+from robomix.training.robots import Robot, prompt_notes, robots_of
 
 ROBOT = "robot.json"
 
@@ -31,6 +32,8 @@ def robots_of_training(mixture: Mixture, groups: Mapping[str, str], policy: Any)
     tells what plain LeRobot will not do for a robot. Raises ConfigError where a robot's policy could not be built.
     """
     if len(set(groups.values())) == 1:
+        for note in prompt_notes(mixture.sources):
+            log.info(note)
         return None
     kind = policy.config.type
     if not has_cuts(kind):
@@ -40,9 +43,16 @@ def robots_of_training(mixture: Mixture, groups: Mapping[str, str], policy: Any)
             kind,
         )
         return None
-    robots = robots_of(mixture.sources, groups, mixture.schema.features)
+    robots = robots_of(mixture.sources, groups, mixture.schema.features, mixture.schema.condition)
+    if any(robot.in_front for robot in robots.values()):
+        size = sum(weights.numel() * weights.element_size() for weights in policy.parameters()) / 1e6
+        log.info("each of the %d policy folders of a checkpoint has weights of its own, %.1f MB", len(robots), size)
+    tried = set()
     for group, robot in robots.items():
-        policy_of_robot(policy, robot)
+        signature = _signature(robot_config(policy.config, robot))
+        if signature not in tried:
+            policy_of_robot(policy, robot)
+        tried.add(signature)
         for note in [*robot.notes, *lacking_notes(policy.config, robot)]:
             log.warning("policy folder %s: %s", folder_name(group), note)
     return robots
@@ -59,7 +69,7 @@ def write_robot_folders(
     policy.save_pretrained(shared)
     for one in processors.shared:
         one.save_pretrained(shared)
-    written = {_signature(policy.config): shared}
+    written: dict[Any, Path] = {(_signature(policy.config), ()): shared}
     for group, robot in robots.items():
         folder = pretrained / folder_name(group)
         for one in processors.by_group[group]:
@@ -67,12 +77,13 @@ def write_robot_folders(
         signature = _signature(robot_config(policy.config, robot, rename=False))
         if policy.config.type in PADDED_INSIDE:
             signature = _signature(policy.config)  # its weights are of no robot's width
-        if signature in written:
+        weights = (signature, robot.in_front)
+        if weights in written:
             robot_config(policy.config, robot).save_pretrained(folder)
-            _link_weights(written[signature], folder)
+            _link_weights(written[weights], folder)
         else:
             policy_of_robot(policy, robot).save_pretrained(folder)
-            written[signature] = folder
+            written[weights] = folder
         write_robot(folder, robot, policy.config)
 
 
@@ -83,9 +94,9 @@ def write_robot(folder: Path, robot: Robot, config: Any) -> None:
         "group": robot.group,
         "sources": list(robot.sources),
         "names": {robot.renamed(key): key for key in inputs if robot.renamed(key) != key},
-        "zeros": [key for key in inputs if key not in robot.features],
+        "zeros": zero_inputs(config, robot),
         "notes": [*robot.notes, *lacking_notes(config, robot)],
-    }
+    } | ({"given": {key: list(values) for key, values in robot.given.items()}} if robot.given else {})
     (folder / ROBOT).write_text(json.dumps(record, indent=2) + "\n")
 
 
@@ -97,10 +108,11 @@ def read_robot(folder: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text())
         of_type = isinstance(record["names"], dict) and isinstance(record["zeros"], list)
+        of_type = of_type and isinstance(record.get("given", {}), dict)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
     if not of_type:
-        raise ConfigError(f"{path} is damaged: `names` must be a mapping and `zeros` a list.")
+        raise ConfigError(f"{path} is damaged: `names` and `given` must be mappings and `zeros` a list.")
     made: dict[str, Any] = record
     return made
 
@@ -108,6 +120,11 @@ def read_robot(folder: Path) -> dict[str, Any]:
 def mixture_names(folder: Path) -> dict[str, str]:
     """Mixture key to the name that the policy in `folder` has for it, where it is another."""
     return {key: own for own, key in read_robot(folder).get("names", {}).items()}
+
+
+def given_inputs(folder: Path) -> dict[str, tuple[float, ...]]:
+    """Inputs of the policy in `folder` that are always the same: they tell it which robot it is."""
+    return {key: tuple(values) for key, values in read_robot(folder).get("given", {}).items()}
 
 
 def _signature(config: Any) -> tuple[Any, ...]:

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from robomix.errors import ConfigError
-from robomix.features import Feature
+from robomix.features import STATE, Feature
 from robomix.statistics.compute import Stats
+from robomix.training.cuts import Plan
 from robomix.training.lerobot import PolicyFeature
-from robomix.training.policy_cuts import PADDED_INSIDE, Plan, cuts_of, indispensable
+from robomix.training.policy_cuts import PADDED_INSIDE, cuts_of, indispensable
 from robomix.training.robots import Robot
+from robomix.training.told_inside import told_inside
 
 ROBOT_INDEX = "robot_index"
 """(B,) int64 in a batch of several robots: the position of each sample's robot."""
@@ -32,17 +34,19 @@ def policy_of_robot(policy: Any, robot: Robot) -> Any:
     """
     own = robot_config(policy.config, robot)
     if policy.config.type in PADDED_INSIDE:
-        made = copy.copy(policy)  # the same modules
+        made = told_inside(policy, robot.in_front) if robot.in_front else copy.copy(policy)  # the same modules
         made.config = own
         made.reset()
         return made
     same_names = robot_config(policy.config, robot, rename=False)
-    return _cut(policy, same_names, own)[0]
+    return _cut(policy, same_names, own, robot.in_front)[0]
 
 
 def robot_config(config: Any, robot: Robot, *, rename: bool = True) -> Any:
     """The config of a policy of config `config` for `robot` alone. Raises ConfigError where it has no room for it."""
     inputs, action = own_inputs(config, robot), config.action_feature
+    if robot.in_front:
+        config = _untold(config, len(robot.in_front))
     own = copy.copy(config)
     own.input_features = {
         robot.renamed(key) if rename else key: _fitted(key, config.input_features[key], robot, config.type)
@@ -54,7 +58,7 @@ def robot_config(config: Any, robot: Robot, *, rename: bool = True) -> Any:
 
 def own_inputs(config: Any, robot: Robot) -> list[str]:
     """Of the inputs of a policy, by the mixture's names, those it keeps for `robot`."""
-    own = {key for key in config.input_features if key in robot.features}
+    own = {key for key in config.input_features if key in robot.features or key in robot.given}
     own |= indispensable(config, own)
     return [key for key in config.input_features if key in own]
 
@@ -63,15 +67,20 @@ def stats_of_robot(stats: Stats, robot: Robot) -> Stats:
     """`stats` over a mixture, as wide as `robot` and by its names."""
     made = {}
     for key, of_key in stats.items():
-        feature = robot.features.get(key)
-        width = feature.shape[0] if feature is not None and feature.is_vector else None
-        made[robot.renamed(key)] = {n: v if n == "count" else v[:width] for n, v in of_key.items()}
+        feature, front = robot.features.get(key), len(robot.in_front) if key == STATE else 0
+        end = front + feature.shape[0] if feature is not None and feature.is_vector else None
+        made[robot.renamed(key)] = {n: v if n == "count" else v[front:end] for n, v in of_key.items()}
     return made
 
 
+def zero_inputs(config: Any, robot: Robot) -> list[str]:
+    """The inputs that a policy keeps although `robot` has no such thing: they are zeros."""
+    return [key for key in own_inputs(config, robot) if key not in robot.features and key not in robot.given]
+
+
 def lacking_notes(config: Any, robot: Robot) -> list[str]:
-    """A sentence for each input that the policy keeps although `robot` has no such thing."""
-    kept = [key for key in own_inputs(config, robot) if key not in robot.features]
+    """A sentence for each of the `zero_inputs`."""
+    kept = zero_inputs(config, robot)
     return [f"The robot has no {key!r}, and {config.type} cannot do without: it was trained on zeros." for key in kept]
 
 
@@ -83,7 +92,7 @@ class RobotViews:
         config = policy.config
         self._width = config.action_feature.shape[0]
         self._widths = torch.tensor([robot.features["action"].shape[0] for robot in robots])
-        kept = [tuple(own_inputs(config, robot)) for robot in robots]
+        kept = [_seen_inputs(config, robot) for robot in robots]
         distinct = list(dict.fromkeys(kept))
         self._view_of = torch.tensor([distinct.index(keys) for keys in kept])
         self._views = [_View(policy, keys) for keys in distinct]
@@ -137,9 +146,28 @@ class _Call(nn.Module):
         return self._function(self.policy, *arguments)
 
 
-def _cut(policy: Any, same_names: Any, config: Any) -> tuple[Any, Plan]:
-    """A policy of `config` on the weights of `policy`, and how they were cut; `same_names`: by the old names."""
-    cuts = cuts_of(policy.config, same_names)
+def _seen_inputs(config: Any, robot: Robot) -> tuple[str, ...]:
+    """The inputs that take part when `robot`'s samples are trained on: its own, and what tells which robot it is."""
+    own = own_inputs(config, robot)
+    return tuple(key for key in config.input_features if key in own or (robot.in_front and key == STATE))
+
+
+def _untold(config: Any, front: int) -> Any:
+    """`config` with a state without the first `front` entries."""
+    state = config.input_features[STATE]
+    own = copy.copy(config)
+    own.input_features = config.input_features | {
+        STATE: PolicyFeature(type=state.type, shape=(state.shape[0] - front, *state.shape[1:]))
+    }
+    return own
+
+
+def _cut(policy: Any, same_names: Any, config: Any, in_front: Sequence[float] = ()) -> tuple[Any, Plan]:
+    """A policy of `config` on the weights of `policy`, and how they were cut; `same_names`: by the old names.
+
+    `in_front` of the state are entries that the shared policy always sees for this robot, and the robot's does not.
+    """
+    cuts = cuts_of(policy.config, same_names, in_front)
     scratch = copy.copy(config)
     for name in ("pretrained_backbone_weights", "pretrained_path"):
         if hasattr(scratch, name):
@@ -152,6 +180,7 @@ def _cut(policy: Any, same_names: Any, config: Any) -> tuple[Any, Plan]:
     plan = cuts.plan(_tensors(policy), _tensors(made))
     weights = {name: tensor.detach() for name, tensor in plan(_tensors(policy)).items()}
     made.load_state_dict(weights, assign=True)
+    made.to(next(policy.parameters()).device)  # buffers that are not among the weights
     made.config.pretrained_path = config.pretrained_path
     made.train(policy.training)
     return made, plan

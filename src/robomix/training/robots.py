@@ -1,12 +1,14 @@
 """The robots of a mixture: what the sources of one normalization group have, out of what the mixture holds.
 
 A group is one robot to a checkpoint: it has a policy folder of its own, with its statistics, its widths, its cameras.
+Where the policy is told which source a sample is of, each source is.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from robomix.features import Feature
+from robomix.mixture.condition import Condition
 from robomix.mixture.source import Source
 
 OWN_PREFIX = "observation."
@@ -18,7 +20,7 @@ class Robot:
     """One robot, as a policy for it alone would know it."""
 
     group: str
-    """Its normalization group."""
+    """What its policy folder is named by: its normalization group, or its source."""
     sources: tuple[str, ...]
     """Names of the group's sources."""
     features: Mapping[str, Feature]
@@ -27,13 +29,28 @@ class Robot:
     """Mixture key to the robot's own name, for cameras that the mixture calls otherwise."""
     notes: tuple[str, ...] = ()
     """Sentences: what a policy folder of LeRobot cannot do by itself for this robot."""
+    in_front: tuple[float, ...] = ()
+    """What stands in front of its state in the mixture's samples, and tells which robot it is."""
+    given: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By mixture key: inputs that tell it instead, always the same."""
 
     def renamed(self, key: str) -> str:
         """What the robot's policy calls the mixture's `key`."""
         return self.names.get(key, key)
 
 
-def robots_of(sources: Sequence[Source], groups: Mapping[str, str], keys: Collection[str]) -> dict[str, Robot]:
+def folder_groups(groups: Mapping[str, str], condition: Condition | None) -> dict[str, str]:
+    """Source name to what its policy folder is named by; `groups` is source name to normalization group.
+
+    Of sources that the policy is to tell apart, each has a folder of its own.
+    """
+    apart = condition is not None and condition.on == "source"
+    return {name: name if apart else group for name, group in groups.items()}
+
+
+def robots_of(
+    sources: Sequence[Source], groups: Mapping[str, str], keys: Collection[str], condition: Condition | None = None
+) -> dict[str, Robot]:
     """The robot of each group, in the order of their first sources; `groups` is source name to group.
 
     Of the mixture's features, those in `keys` count. A camera gets the name it has in the datasets, where it is one
@@ -43,14 +60,17 @@ def robots_of(sources: Sequence[Source], groups: Mapping[str, str], keys: Collec
     members: dict[str, list[Source]] = {}
     for source in sources:
         members.setdefault(groups[source.name], []).append(source)
-    return {group: _robot(group, of_group, keys) for group, of_group in members.items()}
+    return {group: _robot(group, of_group, keys, condition) for group, of_group in members.items()}
 
 
-def _robot(group: str, sources: Sequence[Source], keys: Collection[str]) -> Robot:
+def _robot(group: str, sources: Sequence[Source], keys: Collection[str], condition: Condition | None) -> Robot:
     features = {key: _widest(key, sources) for key in keys if any(key in source.features for source in sources)}
     names, clashes = _camera_names(features, sources)
-    notes = [*clashes, *_narrower(features, sources), *_transformed(sources)]
-    return Robot(group, tuple(source.name for source in sources), features, names, tuple(notes))
+    told = () if condition is None else tuple(condition.values(sources[0].name).tolist())
+    in_front = told if condition is not None and condition.in_state else ()
+    given = {condition.key: told} if condition is not None and not condition.in_state else {}
+    notes = [*clashes, *_narrower(features, sources), *_transformed(sources), *prompt_notes(sources), *_given(given)]
+    return Robot(group, tuple(source.name for source in sources), features, names, tuple(notes), in_front, given)
 
 
 def _widest(key: str, sources: Sequence[Source]) -> Feature:
@@ -112,6 +132,24 @@ def _transformed(sources: Sequence[Source]) -> list[str]:
                 f"{', '.join(steps)}. LeRobot does not run them, `robomix eval` does."
             )
     return notes
+
+
+def prompt_notes(sources: Sequence[Source]) -> list[str]:
+    """A note for each source with a prompt: plain LeRobot takes a task as it is."""
+    notes = []
+    for source in sources:
+        if source.prompt is not None and source.prompt.templates != ("{task}",):
+            texts = " or ".join(repr(source.text_of("TASK", i)) for i in range(len(source.prompt.templates)))
+            notes.append(f"Tasks of source {source.name!r} were put as {texts}: give LeRobot such a text as the task.")
+    return notes
+
+
+def _given(given: Mapping[str, tuple[float, ...]]) -> list[str]:
+    return [
+        f"LeRobot must be given {key!r} as {list(values)} with every observation. `robomix eval` and "
+        "`robomix.PolicyRunner` do so."
+        for key, values in given.items()
+    ]
 
 
 def _settings(kwargs: Mapping[str, object]) -> str:

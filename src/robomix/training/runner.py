@@ -13,7 +13,11 @@ import torch
 from robomix.errors import ConfigError, did_you_mean
 from robomix.training.lerobot import PreTrainedConfig, get_policy_class, make_pre_post_processors
 from robomix.training.normalization import ProcessorPair
-from robomix.training.robot_folder import read_robot
+from robomix.training.policy_cuts import masked_cameras
+from robomix.training.robot_folder import given_inputs, read_robot
+
+EMPTY_CAMERA = "observation.images.empty_camera_"
+"""How the names of cameras begin that LeRobot's `empty_cameras` adds to a policy, and that no robot has."""
 
 
 def load_policy(folder: Path, device: str) -> Any:
@@ -102,7 +106,8 @@ class PolicyRunner:
 
     It is a plain LeRobot policy with its own processors. The folder of one robot among several takes and gives what
     that robot has. One that several robots share takes zeros for what a robot lacks, as in training: narrower vectors
-    are padded at the end, and of the action, as wide as the policy's, the robot takes its own first entries.
+    are padded at the end, and of the action, as wide as the policy's, the robot takes its own first entries. Cameras
+    that a robot lacks are left out where the policy masks them by itself (SmolVLA, pi0, pi0.5).
     """
 
     def __init__(self, folder: str | Path, *, device: str = "cpu", n_action_steps: int | None = None) -> None:
@@ -115,6 +120,7 @@ class PolicyRunner:
         self._preprocess, self._postprocess = load_processors(self.policy, Path(folder))
         self._inputs = self.policy.config.input_features
         self._robot = read_robot(Path(folder))
+        self._given = given_inputs(Path(folder))
 
     def reset(self) -> None:
         """To be called at the start of an episode."""
@@ -122,14 +128,17 @@ class PolicyRunner:
 
     def __call__(self, observation: dict[str, Any]) -> np.ndarray:
         """The next action, (A,) float32, for an observation: vectors (D,), cameras (C, H, W) uint8, `task` text."""
-        batch: dict[str, Any] = {key: self._tensor(key, observation) for key in self._inputs}
-        batch["task"] = observation.get("task", "")
+        masked = self._masked(observation)
+        batch: dict[str, Any] = {key: self._tensor(key, observation)[None] for key in self._inputs if key not in masked}
+        batch["task"] = [observation.get("task", "")]
         with torch.inference_mode():
             action = self._postprocess(self.policy.select_action(self._preprocess(batch)))
         return action.squeeze(0).cpu().numpy()
 
     def _tensor(self, key: str, observation: dict[str, Any]) -> torch.Tensor:
         shape = tuple(self._inputs[key].shape)
+        if key in self._given:
+            return torch.tensor(self._given[key])
         if key not in observation:
             self._check_may_lack(key, observation)
             return torch.zeros(shape)
@@ -141,6 +150,11 @@ class PolicyRunner:
         if tuple(value.shape) != shape:
             raise ConfigError(f"the policy takes {key!r} of shape {shape}, the observation has {tuple(value.shape)}")
         return value.float()
+
+    def _masked(self, observation: dict[str, Any]) -> set[str]:
+        """Cameras that the policy masks by itself; of a robot with a policy of its own, only `empty_cameras`."""
+        masked = masked_cameras(self.policy.config.type, self.policy.config.image_features, observation)
+        return {key for key in masked if key.startswith(EMPTY_CAMERA) or not self._robot}
 
     def _check_may_lack(self, key: str, observation: dict[str, Any]) -> None:
         """A robot with a policy of its own has all inputs, but for those its policy was trained on zeros of."""

@@ -6,11 +6,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from robomix.training.objectives.objective import Objective, masked
+from robomix.training.objectives.padding import without_padding
 
 
 def act(policy: Any, batch: dict[str, Any], valid: Tensor) -> Objective:
     """ACT: absolute error of the chunk, and the divergence of the latent from a standard normal."""
-    batch = dict(batch)
+    batch = batch | {"action": without_padding(batch["action"], valid)}
     if policy.config.image_features:
         batch["observation.images"] = [batch[key] for key in policy.config.image_features]
     predicted, (mu, log_sigma_x2) = policy.model(batch)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from robomix.training.objectives.objective import Objective, masked
+from robomix.training.objectives.padding import without_padding
 from robomix.training.robot_policy import ABSENT
 
 
@@ -20,7 +21,7 @@ def diffusion(policy: Any, batch: dict[str, Any], valid: Tensor) -> Objective:
             cameras = [camera if camera.ndim == 5 else camera.unsqueeze(1) for camera in cameras]
         batch["observation.images"] = torch.stack(cameras, dim=-4)
     condition = model._prepare_global_conditioning(batch)
-    clean = batch["action"]
+    clean = without_padding(batch["action"], valid)
     noise = torch.randn_like(clean)
     steps = torch.randint(0, model.noise_scheduler.config.num_train_timesteps, (len(clean),), device=clean.device)
     noisy = model.noise_scheduler.add_noise(clean, noise, steps)

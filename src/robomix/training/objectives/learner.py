@@ -10,11 +10,22 @@ from torch import Tensor, nn
 from robomix.training.objectives.act import act
 from robomix.training.objectives.bc import bc
 from robomix.training.objectives.diffusion import diffusion
+from robomix.training.objectives.multi_task_dit import multi_task_dit
 from robomix.training.objectives.objective import Adapter, Objective, valid_entries
+from robomix.training.objectives.pi import pi0, pi05
+from robomix.training.objectives.smolvla import smolvla
 from robomix.training.robot_policy import ABSENT, ROBOT_INDEX, RobotViews
 from robomix.training.robots import Robot
 
-ADAPTERS: dict[str, Adapter] = {"act": act, "diffusion": diffusion, "bc": bc}
+ADAPTERS: dict[str, Adapter] = {
+    "act": act,
+    "diffusion": diffusion,
+    "multi_task_dit": multi_task_dit,
+    "smolvla": smolvla,
+    "pi0": pi0,
+    "pi05": pi05,
+    "bc": bc,
+}
 """By the policy's type."""
 
 
