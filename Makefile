@@ -2,7 +2,7 @@
 #             ROBOTS="sawyer fetch" chooses some of them, CAMERAS=1 trains from pixels
 # make test   lint, types and tests
 # make env    the environment alone, in .venv
-.PHONY: demo env test lint test-slow bench clean
+.PHONY: demo env test lint test-slow bench study clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -30,6 +30,10 @@ bench: $(READY)
 	$(PYTHON) -m benchmarks.samples
 	$(PYTHON) -m benchmarks.robomimic
 	$(PYTHON) -m benchmarks.statistics
+
+# What shared statistics cost where units differ: six trainings, about a quarter of an hour.
+study: $(READY)
+	$(PYTHON) -m benchmarks.normalization
 
 # The environment is made again when what it must hold changes. A half-made one is not taken for whole.
 $(READY): pyproject.toml constraints.txt
