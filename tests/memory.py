@@ -71,11 +71,13 @@ def _feature(value: np.ndarray) -> Feature:
     return Feature("numeric", value.dtype.name, value.shape[1:])
 
 
-def source(dataset: Dataset, name: str = "a", drop: int = 0, **config: object) -> Source:
+def source(
+    dataset: Dataset, name: str = "a", drop: int = 0, *, normalize_by: str = "global", **config: object
+) -> Source:
     """`dataset` as a source of a mixture; `config` as in the entries of a mixture file."""
     entry = {"root": name, "name": name, **config}
     made = MixtureConfig.from_dict({"datasets": [entry, {"root": "a companion"}]}).datasets[0]
-    return Source(dataset, made, name=name, drop_n_last_frames=drop)
+    return Source(dataset, made, name=name, normalize_by=normalize_by, drop_n_last_frames=drop)
 
 
 def mixture(*sources: Source, features: str = "union", **settings: object) -> Mixture:

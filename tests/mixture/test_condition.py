@@ -111,6 +111,15 @@ def test_entries_without_a_place_are_refused() -> None:
     wrench = source(ArrayDataset({"observation.wrench": np.ones((4, 2)), STATE: np.ones((4, 2))}, [4]), "b")
     with pytest.raises(AlignmentError, match=r"condition_key is 'observation.wrench', which b has already"):
         told(source(dataset(2), "a"), wrench, condition_on="group", condition_key="observation.wrench")
+    with pytest.raises(AlignmentError, match=r"which b has already.*leave theirs out with feature_map") as error:
+        told(
+            source(dataset(2), "a"),
+            wrench,
+            features="intersection",  # drops it, and the samples of b would have it all the same
+            condition_on="source",
+            condition_key="observation.wrench",
+        )
+    assert "{observation.wrench: null}" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from robomix.mixture.transforms import DatasetTransformStep, register_dataset_tr
 from robomix.statistics import sources
 from robomix.statistics.cameras import IMAGENET, SAMPLED_FRAMES, sampled_frames
 from robomix.statistics.compute import mixture_stats
-from robomix.statistics.groups import group_names
 from tests.memory import ArrayDataset, mixture, source
 
 
@@ -50,22 +49,25 @@ def test_global_statistics_are_those_of_all_frames_without_padding() -> None:
 
 def test_groups_are_kept_apart_and_padding_in_all_of_a_group_is_neutral() -> None:
     a, b = robot(300, 3, 0.0, 0), robot(100, 2, 10.0, 1)
-    stats = mixture_stats(mixture(source(a, "a"), source(b, "b")), "source")
+    stats = mixture_stats(mixture(*(source(one, name, normalize_by="source") for one, name in ((a, "a"), (b, "b")))))
     assert list(stats) == ["a", "b"]
     assert_equals_numpy({n: v[:2] for n, v in stats["b"]["action"].items() if n != "count"}, b.column("action"))
     assert (stats["b"]["action"]["mean"][2], stats["b"]["action"]["std"][2]) == (0.0, 1.0)
 
 
 def test_embodiments_join_sources_of_one_robot_type_and_a_named_group_wins() -> None:
-    sources = [
-        source(robot(10, 2, 0.0, 0, "so100"), "a"),
-        source(robot(10, 2, 0.0, 1, "so100"), "b"),
-        source(robot(10, 2, 0.0, 2), "c"),
-        source(robot(10, 2, 0.0, 3, "so100"), "d", group="mine"),
-    ]
-    assert group_names(sources, "embodiment") == ["so100", "so100", "c", "mine"]
-    assert group_names(sources, "global") == ["global", "global", "global", "mine"]
-    assert group_names(sources, "source") == ["a", "b", "c", "mine"]
+    types: dict[str, str | None] = {"a": "so100", "b": "so100", "c": None, "d": "so100"}
+    for by, groups in {
+        "embodiment": ["so100", "so100", "c", "mine"],
+        "global": ["global", "global", "global", "mine"],
+        "source": ["a", "b", "c", "mine"],
+    }.items():
+        sources = [
+            source(robot(10, 2, 0.0, 0, kind), name, normalize_by=by, group="mine" if name == "d" else None)
+            for name, kind in types.items()
+        ]
+        assert [one.group for one in sources] == groups
+        assert list(mixture_stats(mixture(*sources))) == list(dict.fromkeys(groups))
 
 
 def test_only_the_chosen_episodes_count() -> None:
@@ -154,9 +156,10 @@ def test_a_damaged_cache_is_computed_again(tmp_path: Path) -> None:
 
 def test_a_source_that_is_never_drawn_counts_only_where_its_group_has_no_other() -> None:
     ones, nines = (ArrayDataset({"action": np.full((4, 1), value, np.float32)}, [4]) for value in (1, 9))
-    made = mixture(source(ones, "drawn", weight=2.0), source(nines, "never", weight=0.0))
-    assert mixture_stats(made)["global"]["action"]["mean"] == [1.0]
-    assert mixture_stats(made, "source")["never"]["action"]["mean"] == [9.0]
+    for by, group, mean in (("global", "global", 1.0), ("source", "never", 9.0)):
+        drawn = source(ones, "drawn", weight=2.0, normalize_by=by)
+        never = source(nines, "never", weight=0.0, normalize_by=by)
+        assert mixture_stats(mixture(drawn, never))[group]["action"]["mean"] == [mean]
 
 
 def test_a_cameras_sample_stands_for_all_frames_of_its_source() -> None:

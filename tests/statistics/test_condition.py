@@ -31,9 +31,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def two(**block: Any) -> tuple[Mixture, MixtureConfig]:
     rng = np.random.default_rng(0)
     states = {"a": rng.normal(3, 2, (20, 2)), "b": rng.normal(5, 4, (20, 1))}
-    sources = [source(ArrayDataset({STATE: state.astype(np.float32)}, [20]), name) for name, state in states.items()]
     entries = [{"root": name, "name": name} for name in states]
     config = MixtureConfig.from_dict({"datasets": entries, "normalize_by": "source"} | block)
+    sources = [
+        source(ArrayDataset({STATE: state.astype(np.float32)}, [20]), name, normalize_by=config.normalize_by)
+        for name, state in states.items()
+    ]
     return Mixture(sources, align(sources, "union", condition_of(config, sources))), config
 
 
@@ -51,8 +54,8 @@ def test_what_tells_the_source_has_neutral_statistics_and_the_state_behind_it_it
         np.testing.assert_allclose(of_group[STATE]["q99"][own], np.quantile(column.astype(np.float64), 0.99, axis=0))
         assert safe_stats(of_group)[STATE]["std"][:2].tolist() == [1, 1]
     plain, _ = two()
-    padded = mixture_stats(mixture, "source")["b"][STATE]
-    assert {n: v.tolist() for n, v in mixture_stats(plain, "source")["b"][STATE].items()} == {
+    padded = mixture_stats(mixture)["b"][STATE]
+    assert {n: v.tolist() for n, v in mixture_stats(plain)["b"][STATE].items()} == {
         n: v[2:].tolist() if n != "count" else v.tolist() for n, v in padded.items()
     }
 

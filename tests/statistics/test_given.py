@@ -121,6 +121,8 @@ def test_what_openpis_file_cannot_hold_is_computed_and_told(tmp_path: Path, capl
         ({"action": vector(1), "observation.state": vector(2)}, "'action' has 1 entries, and the data of this group 2"),
         ({"actions": vector(2), "observation.state": vector(2)}, "no statistics of 'action'. Did you mean 'actions'"),
         ({"action": vector(2, std=[1.0, float("nan")])}, "'action', std: entry 1 is nan, expected a finite number"),
+        ({"action": vector(2, std=[1.0, 1e39])}, r"'action', std: entry 1 is 1e\+39, expected one that float32 holds"),
+        ({"action": vector(2, min=[-1e39, 0.0])}, r"'action', min: entry 0 is -1e\+39, expected one that float32"),
         ({"action": vector(2, std=[1.0, -1.0])}, "'action': std of entry 1 is negative"),
         ({"action": vector(2, q01=[5.0, 0.0])}, "'action': q01 of entry 0 is above its q99"),
         ({"action": vector(2, min=[0.0])}, r"'action': min has the shape \(1,\), mean has \(2,\)"),

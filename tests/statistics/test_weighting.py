@@ -56,7 +56,7 @@ def test_a_group_uses_the_weights_of_its_own_sources_only() -> None:
         stats = mixture_stats(made, sampling=sampling)
         assert stats["y"]["action"]["mean"] == pytest.approx([10.0])
         assert stats["y"]["action"]["std"] == pytest.approx([0.0])
-        assert mixture_groups(made, "global", sampling=sampling)["y"].shares.tolist() == [1.0]
+        assert mixture_groups(made, sampling=sampling)["y"].shares.tolist() == [1.0]
 
 
 def test_a_groups_weights_are_those_of_its_members_not_of_the_first_ones() -> None:
@@ -71,13 +71,14 @@ def test_entries_only_some_sources_have_are_weighed_among_these() -> None:
     made = mixture(source(wide, "wide"), source(narrow, "narrow"))
     stats = mixture_stats(made, sampling=[0.25, 0.75])["global"]["action"]
     assert stats["mean"] == pytest.approx([0.75, 4.0])
-    group = mixture_groups(made, "global", sampling=[0.25, 0.75])["global"]
+    group = mixture_groups(made, sampling=[0.25, 0.75])["global"]
     assert group.padding("action", made.schema.features["action"]) == pytest.approx([0.0, 0.75])
 
 
 def test_a_group_that_is_never_drawn_counts_its_frames() -> None:
-    made = mixture(source(data(np.zeros(4)), "drawn"), source(data(np.full(4, 9.0)), "never", weight=0.0))
-    assert mixture_stats(made, "source", sampling=[1.0, 0.0])["never"]["action"]["mean"] == [9.0]
+    drawn = source(data(np.zeros(4)), "drawn", group="of its own")
+    made = mixture(drawn, source(data(np.full(4, 9.0)), "never", weight=0.0))
+    assert mixture_stats(made, sampling=[1.0, 0.0])["global"]["action"]["mean"] == [9.0]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,17 @@ def test_groups_that_cannot_be_folders_are_refused_before_training(
     assert not out.exists()
 
 
+def test_sources_that_are_told_apart_need_names_that_can_be_folders(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [{"root": str(data / "arm"), "name": name} for name in ("a/b", "a--b")]
+    config = mixture_file(data, tmp_path / "mix.json", dataset={"condition_on": "source", "datasets": sources})
+    assert main(["train", f"--config_path={config}", f"--output_dir={tmp_path / 'out'}", "--steps=1"]) == 2
+    error = capsys.readouterr().err
+    assert "the source 'a/b' cannot have a folder named 'a--b', which is another one's too" in error
+    assert "Give it another `name`" in error
+
+
 def test_a_policy_path_with_several_groups_says_which_there_are(
     data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from robomix.config import MixtureConfig
 from robomix.errors import ConfigError
 from robomix.formats import open_dataset
 from robomix.mixture.factory import make_mixture
-from robomix.training.conditioning import check_condition
+from robomix.training.conditioning import check_condition, check_weights
 from robomix.training.lerobot import PreTrainedConfig
-from robomix.training.robot_folder import read_robot
+from robomix.training.robot_folder import read_robot, robots_of_training
 from robomix.training.runner import PolicyRunner, load_policy, load_processors
+from robomix.training.unread_prompts import warn_of_unread_prompts
 from tests.training.point_env import Cart, Crane
 from tests.training.small import act_config
 from tests.training.test_evaluation import BC, CART, CRANE, CRANE_STEPS
@@ -164,6 +166,9 @@ def test_a_policy_that_was_told_nothing_refuses_a_condition(
 ) -> None:
     config = mixture_file(data, tmp_path / "mix.json", steps=1)
     assert main(["train", f"--config_path={config}", f"--output_dir={tmp_path / 'out'}"]) == 0
+    resumed = ["train", "--resume=true", f"--output_dir={tmp_path / 'out'}", "--steps=2"]
+    assert main([*resumed, "--dataset.condition_on=source"]) == 2
+    assert "none then, source (one_hot of arm, crane, in observation.state) now. Leave" in capsys.readouterr().err
     flags = [f"--config={config}", "--source=arm", f"--out={tmp_path / 'policy'}", "--condition=arm"]
     assert main(["export", str(tmp_path / "out"), *flags]) == 2
     assert "was trained without `condition_on`. Leave the flag out." in capsys.readouterr().err
@@ -242,6 +247,145 @@ def test_prompts_are_noted_for_whoever_runs_the_policy_with_lerobot(
         out = tmp_path / by
         config = mixture_file(data, tmp_path / "mix.json", steps=1, dataset={"normalize_by": by, "datasets": sources})
         assert main(["train", f"--config_path={config}", f"--output_dir={out}"]) == 0
-        assert said in capsys.readouterr().err
+        assert capsys.readouterr().err.count(said) == 1
+        model = out / "checkpoints" / "last" / "pretrained_model"
+        assert json.loads((model / "mixture.json").read_text())["notes"] == [said]
     notes = read_robot(tmp_path / "source/checkpoints/last/pretrained_model/arm")["notes"]
     assert notes == [said]
+
+
+def test_prompts_are_noted_for_policies_that_cannot_be_cut_too(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sources = [{"root": str(data / "arm"), "prompt": "please {task}"}, {"root": str(data / "crane")}]
+    mixture = make_mixture(MixtureConfig.from_dict({"datasets": sources}))
+    policy = SimpleNamespace(config=SimpleNamespace(type="vqbet"))
+    assert robots_of_training(mixture, {"arm": "arm", "crane": "crane"}, policy) is None
+    (record,) = [record for record in caplog.records if "were put as 'please TASK'" in record.message]
+    assert record.levelname == "WARNING"
+
+
+@pytest.mark.parametrize("policy", [SMALL, SMALL_BC], ids=["act", "bc"])
+def test_a_new_robot_without_a_state_is_told_by_its_weights(data: Path, tmp_path: Path, policy: dict[str, Any]) -> None:
+    """What is told stands in front of a state that it does not have: its folder takes zeros for that, or nothing."""
+    out, mix = tmp_path / "out", tmp_path / "mix.json"
+    assert train(data, out, "one-hot of the source", "--save_freq=0", policy=policy) == 0
+    entry = {"root": str(data / "arm"), "name": "new", "feature_map": {STATE: None}}
+    mix.write_text(json.dumps({"dataset": {"datasets": [entry]}}))
+    flags = [f"--config={mix}", "--source=new", "--condition=crane", f"--out={tmp_path / 'new'}"]
+    assert main(["export", str(out), *flags]) == 0
+    own = load_policy(tmp_path / "new", "cpu")
+    shared = load_policy(out / "checkpoints" / "last" / "training_state" / "policy", "cpu")
+    before, after = load_processors(own, tmp_path / "new")
+    seen = {ENV: frame(data, "arm")[ENV]}
+    normalized = before({**seen, "task": ["go"]})[ENV]
+    given = {
+        STATE: torch.tensor([[0.0, 1, 0, 0, 0, 0, 0]]),
+        ENV: torch.cat([normalized, torch.zeros(1, 2)], 1),
+    }
+    expected = after(shared.predict_action_chunk(given)[:, 0, :3])
+    acted = PolicyRunner(tmp_path / "new")({ENV: seen[ENV][0].numpy()})
+    np.testing.assert_allclose(acted, expected[0].detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def further(data: Path, weights: Path, out: Path, mode: str, *flags: str, **more: Any) -> int:
+    """A new run from the weights in the folder `weights`."""
+    config = mixture_file(data, out.with_suffix(".json"), dataset=block(data, mode, **more), policy={}, steps=1)
+    return main(["train", f"--config_path={config}", f"--policy.path={weights}", f"--output_dir={out}", *flags])
+
+
+def test_weights_that_were_told_otherwise_are_refused_and_told_the_same_go_on(
+    data: Path, runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dry runs say so too. Sources in another order are of the same widths, and each would be taken for another."""
+    mode = "one-hot of the source"
+    shared, out = runs[mode] / "training_state" / "policy", tmp_path / "out"
+    then = "was told by `condition_on`: source (one_hot of arm, crane, in observation.state); this mixture has"
+    sources = block(data, mode)["datasets"]
+    others: list[tuple[dict[str, Any], str]] = [
+        ({"condition_on": None}, "none"),
+        ({"condition_as": "index"}, "source (index of arm, crane, in observation.state)"),
+        ({"datasets": sources[::-1]}, "source (one_hot of crane, arm, in observation.state)"),
+    ]
+    for change, now in others:
+        for flags in (["--dry_run=true"], []):
+            assert further(data, shared, out, mode, *flags, **change) == 2
+            assert f"{then} {now}. Tell it the same" in capsys.readouterr().err
+    assert further(data, shared, out, mode) == 0
+
+
+def test_the_policy_of_one_robot_goes_on_untold(
+    data: Path, runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mode = "one-hot of the source"
+    own = runs[mode] / "pretrained_model" / "arm"
+    alone = {"condition_on": None, "datasets": [{"root": str(data / "arm")}]}
+    assert further(data, own, tmp_path / "alone", mode, **alone) == 0
+    two = [{"root": str(data / "arm"), "name": name} for name in ("one", "two")]
+    assert further(data, own, tmp_path / "both", mode, datasets=two) == 2
+    said = capsys.readouterr().err
+    assert "takes 'observation.state' of shape (3,), and the mixture has it of shape (5,), of which" in said
+    assert "`condition_on` puts 2 in front" in said
+
+
+def test_weights_that_take_no_such_vector_cannot_be_told_by_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mode = "a key of its own"
+    config = mixture_file(
+        data, tmp_path / "mix.json", policy=SMALL_BC, dataset={"datasets": block(data, mode)["datasets"]}
+    )
+    assert main(["train", f"--config_path={config}", f"--output_dir={tmp_path / 'untold'}", "--steps=1"]) == 0
+    weights = tmp_path / "untold/checkpoints/last/pretrained_model"
+    assert further(data, weights, tmp_path / "out", mode) == 2
+    assert f"condition_key is {OWN!r}, and the policy in {weights} takes no such vector" in capsys.readouterr().err
+
+
+def test_a_pretrained_state_layer_that_is_shifted_is_told_of(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Policies that pad inside take any width, and would read each entry as another."""
+    config = MixtureConfig.from_dict(
+        {"datasets": [{"root": str(data / name)} for name in WIDTH], "condition_on": "source"}
+    )
+    policy = config_of("smolvla")
+    policy.pretrained_path = "lerobot/smolvla_base"
+    check_weights(make_mixture(config).schema, policy)
+    (said,) = caplog.messages
+    assert said.startswith("condition_on puts 2 entries in front of observation.state, and the weights in lerobot/smol")
+    assert "`prompt: '{task} with the {robot}'` in each dataset tells the same" in said
+
+
+def test_a_dry_run_refuses_to_resume_what_the_run_would(
+    data: Path, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = ["train", "--resume=true", f"--output_dir={data / 'one-hot of the source'}", "--steps=4", "--dry_run=true"]
+    assert main(again) == 0
+    assert main([*again, "--dataset.condition_as=index"]) == 2
+    assert "cannot continue this run with another `condition_on`" in capsys.readouterr().err
+    assert main([*again, "--dataset.normalize_by=source"]) == 2
+    assert "cannot continue this run with other normalization groups" in capsys.readouterr().err
+
+
+def test_prompts_that_the_policy_does_not_read_are_told_of(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [
+        {"root": str(data / "arm"), "prompt": "{task} with the {robot}"},
+        {"root": str(data / "crane"), "paraphrases": {"lift": ["raise"]}},
+    ]
+    config = mixture_file(data, tmp_path / "mix.json", dataset={"datasets": sources})
+    dry = ["train", f"--config_path={config}", f"--output_dir={tmp_path / 'out'}", "--dry_run=true"]
+    assert main(dry) == 0
+    assert "`prompt` and `paraphrases` of 'arm' and of 'crane' have no effect: policy 'act' reads no text. `cond" in (
+        capsys.readouterr().err
+    )
+    config = mixture_file(data, tmp_path / "mix.json", dataset={"datasets": [{"root": str(data / "arm")}]})
+    assert main(dry) == 0
+    assert "no effect" not in capsys.readouterr().err
+
+
+def test_prompts_are_read_by_policies_with_a_tokenizer(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = MixtureConfig.from_dict({"datasets": [{"root": str(data / "arm"), "prompt": "{task} now"}]})
+    sources = make_mixture(config).sources
+    for kind in ("smolvla", "pi0", "multi_task_dit", "vqbet"):
+        warn_of_unread_prompts(kind, sources)
+    assert caplog.messages == ["`prompt` and `paraphrases` of 'arm' have no effect: policy 'vqbet' reads no text."]

@@ -182,7 +182,7 @@ def test_a_rate_that_does_not_divide_the_recordings_needs_a_word_on_how_long_act
 def test_an_environment_that_says_another_rate_than_the_dataset_is_told(data: Path, caplog: Any) -> None:
     dataset = open_dataset(data / "cart")
     config = SourceConfig(root="cart", eval=True, env={"type": "robomix", "task": "fetch"})
-    found = environment_for(Source(dataset, config, name="cart"))
+    found = environment_for(Source(dataset, config, name="cart", normalize_by="global"))
     assert found.repeat == 1
     assert "'cart' is recorded at 10 Hz, and its environment 'robomix' says 25 steps per second" in caplog.text
 

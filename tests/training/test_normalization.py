@@ -12,10 +12,12 @@ from hypothesis.extra.numpy import arrays
 from lerobot.configs import NormalizationMode
 
 from robomix.errors import ConfigError
+from robomix.features import Feature
 from robomix.statistics.safe import hardly_varies, safe_stats
 from robomix.summaries import EMPTY, stats_of_entries, summarize_entries
 from robomix.training.lerobot import make_policy
 from robomix.training.normalization import make_processors
+from robomix.training.robots import Robot
 from tests.training.small import act_config, diffusion_config, meta_of
 
 MODES = ("IDENTITY", "MEAN_STD", "MIN_MAX", "QUANTILES", "QUANTILE10")
@@ -181,3 +183,44 @@ def test_groups_whose_statistics_are_from_different_files_are_normalized_togethe
     batch["action"] = torch.as_tensor(np.stack([full["action"]["mean"], few["action"]["mean"]]), dtype=torch.float32)
     normalized = made(batch, torch.tensor([0, 1]))["action"]
     torch.testing.assert_close(normalized, torch.zeros(2, 4), atol=1e-6, rtol=0)
+
+
+def robot(group: str, **more: Any) -> Robot:
+    """A robot whose vectors are as wide as `widths` says."""
+    widths = more.pop("widths")
+    features = {key: Feature("numeric", "float32", (width,)) for key, width in widths.items()}
+    return Robot(group, (group,), features, **more)
+
+
+def test_what_a_robot_lacks_is_zero_after_normalization_by_statistics_it_shares() -> None:
+    """The entry in front stays, here a 7, and so do zeros that the robot's own policy is given and normalizes."""
+    stats = {  # of a deviation of 1 around 10, but for the entry in front
+        key: {"mean": np.array(mean, np.float64), "std": np.ones(len(mean)), "count": np.array([9])}
+        for key, mean in (
+            ("observation.state", [0, 10, 10]),
+            ("observation.environment_state", [10, 10]),
+            ("action", [10] * 4),
+        )
+    }
+    whole = {"observation.state": 2, "observation.environment_state": 2, "action": 4}
+    robots = {
+        "whole": robot("whole", widths=whole, in_front=(7.0,)),
+        "narrow": robot(
+            "narrow", widths={"observation.state": 1, "observation.environment_state": 1, "action": 3}, in_front=(7.0,)
+        ),
+        "stateless": robot("stateless", widths={"observation.environment_state": 1, "action": 3}, in_front=(7.0,)),
+    }
+    made = make_processors(in_mode("MEAN_STD"), dict.fromkeys(robots, stats), "cpu", robots)
+    batch = {
+        "observation.state": torch.tensor([[7.0, 11, 12], [7, 11, 0], [7, 0, 0]]),
+        "observation.environment_state": torch.tensor([[11.0, 12], [11, 0], [11, 0]]),
+        "action": torch.tensor([[11.0, 12, 13, 14], [11, 12, 13, 0], [11, 12, 13, 0]]).unsqueeze(1).repeat(1, 2, 1),
+    }
+    normalized = made(batch, torch.tensor([0, 1, 2]))
+    expected = {
+        "observation.state": [[7, 1, 2], [7, 1, 0], [7, -10, -10]],
+        "observation.environment_state": [[1, 2], [1, 0], [1, 0]],
+        "action": [[[1, 2, 3, 4]] * 2, [[1, 2, 3, 0]] * 2, [[1, 2, 3, 0]] * 2],
+    }
+    for key, values in expected.items():
+        torch.testing.assert_close(normalized[key], torch.tensor(values, dtype=torch.float32), msg=key)

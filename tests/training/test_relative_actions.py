@@ -1,5 +1,6 @@
 """LeRobot's `use_relative_actions` would normalize differences by the statistics of absolute actions: it stays off."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from lerobot.processor import (
 
 from robomix.errors import ConfigError
 from robomix.statistics.safe import safe_stats
+from robomix.training.command_line import parse_train_args
 from robomix.training.export import export_source
 from robomix.training.lerobot import make_policy
 from robomix.training.normalization import make_processors
@@ -58,6 +60,22 @@ def test_a_policy_trained_before_on_relative_actions_gets_those_of_the_mixture(t
     torch.testing.assert_close(made(dict(batch), groups)["action"], expected(dict(batch), groups)["action"])
     action = batch["action"][:, 0]
     torch.testing.assert_close(made.shared[1](action), expected.shared[1](action))
+
+
+def test_a_policy_trained_on_relative_actions_is_named_with_the_flag_that_takes_it(tiny: Any, tmp_path: Path) -> None:
+    """Not the mixture file, which says nothing of it."""
+    config = tiny("pi0", use_relative_actions=True)
+    make_policy(config, ds_meta=meta_of(state=3, action=3)).save_pretrained(tmp_path / "policy")
+    (tmp_path / "mix.json").write_text(json.dumps({"dataset": {"datasets": [{"root": "arm"}]}}))
+    argv = [f"--config_path={tmp_path / 'mix.json'}", f"--policy.path={tmp_path / 'policy'}"]
+    with pytest.raises(ConfigError, match=r"policy.path: the policy in .*/policy has use_relative_actions.*delta") as e:
+        parse_train_args(argv)
+    assert "mix.json" not in str(e.value)
+    assert "add --policy.use_relative_actions=false" in str(e.value)
+    taken: Any = parse_train_args([*argv, "--policy.use_relative_actions=false"]).policy
+    assert not taken.use_relative_actions
+    with pytest.raises(ConfigError, match=r"policy.use_relative_actions: found true"):
+        parse_train_args([*argv, "--policy.use_relative_actions=true"])
 
 
 def test_a_policy_with_relative_actions_is_not_exported_for_another_robot(tiny: Any, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def driven(source: Source, policy: Any, processors: Any, names: Any) -> list[tor
 
 def source_of(data: Path, name: str) -> Source:
     entry = SourceConfig(root=data / name, name=name, feature_map={OWN: MAIN} if name == "solo" else {})
-    return Source(open_dataset(data / name), entry, name=name)
+    return Source(open_dataset(data / name), entry, name=name, normalize_by="global")
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +257,7 @@ def test_export_for_a_robot_that_was_not_trained_normalizes_by_its_own_data(data
         open_dataset(tmp_path / "new"),
         SourceConfig(root=tmp_path / "new", feature_map=entry["feature_map"]),
         name="new",
+        normalize_by="global",
     )
     shared = load_policy(checkpoint / "training_state" / "policy", "cpu")
     robot = robots_of([source], {"new": "new"}, [STATE, WRIST, "action"])["new"]

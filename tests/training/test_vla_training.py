@@ -190,3 +190,7 @@ def test_black_pictures_are_told_of_where_a_policy_sees_them(data: Path, caplog:
         f"policy 'act' {start} them. With a `group` of its own a robot goes without.",
         f"policy 'vqbet' {start} them. `features: intersection` leaves such cameras out.",
     ]
+    caplog.clear()
+    more = [*mixture_of(data)["datasets"], {"root": str(data / "solo"), "name": "other", "feature_map": {OWN: MAIN}}]
+    warn_of_black_pictures("vqbet", make_mixture(MixtureConfig.from_dict(mixture_of(data, datasets=more))), None)
+    assert "in the samples of 'solo' and of 'other', which have no such camera" in caplog.text

@@ -53,10 +53,10 @@ def run(argv: Sequence[str]) -> int:
     config = replace(config, normalize_by=arguments.by or config.normalize_by)
     mixture = make_mixture(config, policy=_policy(data, str(arguments.config_path)))
     sampling = sampling_of(mixture, config)
-    groups = mixture_groups(mixture, config.normalize_by, sampling=sampling)
+    groups = mixture_groups(mixture, sampling=sampling)
     folders = _folders(arguments, list(groups))
-    steps = step_stats(mixture, config.normalize_by, sampling=sampling)
-    stats = mixture_stats(mixture, config.normalize_by, sampling=sampling)
+    steps = step_stats(mixture, sampling=sampling)
+    stats = mixture_stats(mixture, sampling=sampling)
     if arguments.json:
         print(json.dumps({name: _record(groups[name], stats[name], steps.get(name, {})) for name in groups}, indent=2))
     else:

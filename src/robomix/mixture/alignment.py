@@ -84,11 +84,12 @@ def _conditioned(schema: Schema, condition: Condition, sources: Sequence[Source]
         if lost := schema.dropped.get(key):
             here, advice = f"is only in {', '.join(lost)}", "Keep it with `features: union`."
         raise AlignmentError(f"condition_on puts its entries in front of {key!r}, a vector, which {here}. {advice}")
-    if not condition.in_state and found is not None:
-        owners = ", ".join(source.name for source in sources if key in source.features)
+    owners = [source.name for source in sources if key in source.features]  # `intersection` may have dropped theirs
+    if not condition.in_state and owners:
+        has = "has" if len(owners) == 1 else "have"
         raise AlignmentError(
-            f"condition_key is {key!r}, which {owners} has already. Choose a name of its own, or {STATE!r}: in "
-            "front of that the entries are put."
+            f"condition_key is {key!r}, which {', '.join(owners)} {has} already. Choose another name, leave theirs out "
+            f"with feature_map: {{{key}: null}}, or choose {STATE!r}: in front of that the entries are put."
         )
     features = schema.features | {key: condition.before(found)}
     lacking = {name: who for name, who in schema.lacking.items() if name != key}  # the entries all samples have

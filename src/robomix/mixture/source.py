@@ -60,15 +60,18 @@ class Source:
         config: SourceConfig,
         *,
         name: str,
-        normalize_by: str = "global",
+        normalize_by: str,
         drop_n_last_frames: int = 0,
     ) -> None:
-        """Raises AlignmentError or ConfigError where config and dataset do not fit, naming source, key and fix."""
+        """`normalize_by` is the mixture's (`groups.group_name`).
+
+        Raises AlignmentError or ConfigError where config and dataset do not fit, naming source, key and fix.
+        """
         self.dataset = dataset
         self.config = config
         self.name = name
         self.group = group_name(config, name, dataset.robot_type, normalize_by)
-        """Its normalization group."""
+        """Its normalization group, and by it all that asks which sources are normalized together."""
         self.prompt = prompt_of(config, dataset, tasks=self.tasks, name=name, group=self.group)
         """How its tasks are put; None: as recorded."""
         self.is_drawn = config.weight > 0

@@ -19,7 +19,6 @@ from robomix.mixture.alignment import Schema
 from robomix.mixture.dataset import Mixture
 from robomix.mixture.source import Source
 from robomix.statistics.cameras import camera_stats, with_imagenet
-from robomix.statistics.groups import group_names
 from robomix.statistics.sources import Entries, source_summaries, step_summaries
 from robomix.summaries import EMPTY, Summary, merge, stats_of_entries
 
@@ -57,13 +56,12 @@ class Group:
 
 def mixture_stats(
     mixture: Mixture,
-    normalize_by: str = "global",
     *,
     use_imagenet: bool = False,
     sampling: Sequence[float] | np.ndarray | None = None,
     keys: Collection[str] | None = None,
 ) -> dict[str, Stats]:
-    """Statistics of `mixture` for each normalization group: group name to Stats over the mixture's schema.
+    """Statistics of `mixture` for each normalization group (`Source.group`): its name to Stats over the schema.
 
     Vectors are as wide as the schema; entries that are padding in all of a group's sources, and those that tell where a
     sample is from, get the neutral statistics of `summaries.stats_of_entries`. Raises FormatError for NaN or infinite
@@ -71,7 +69,6 @@ def mixture_stats(
 
     Args:
         mixture: of which the chosen episodes count, as its filters leave them.
-        normalize_by: which sources form a group, see `groups.group_names`.
         use_imagenet: replaces mean and std of colour cameras by ImageNet's.
         sampling: probability of each source. With them a source's frames together weigh its probability, beside those
             of its group; None: all frames of a group weigh the same, whichever source they are from.
@@ -80,7 +77,7 @@ def mixture_stats(
     schema = mixture.schema
     features = {key: f for key, f in schema.features.items() if keys is None or key in keys}
     keyed = replace(schema, features=features)
-    groups = mixture_groups(mixture, normalize_by, sampling=sampling)
+    groups = mixture_groups(mixture, sampling=sampling)
     counted = {position for group in groups.values() for position in group.positions}
     summaries = {
         position: source_summaries(mixture.sources[position], features, mixture.source_horizons[position])
@@ -92,9 +89,7 @@ def mixture_stats(
     }
 
 
-def step_stats(
-    mixture: Mixture, normalize_by: str = "global", *, sampling: Sequence[float] | np.ndarray | None = None
-) -> dict[str, Stats]:
+def step_stats(mixture: Mixture, *, sampling: Sequence[float] | np.ndarray | None = None) -> dict[str, Stats]:
     """Statistics of each step of a window, (T, D), of the vectors whose values depend on the window's start.
 
     Group name to Stats of those keys alone; groups without such are left out. An action relative to the state at its
@@ -102,7 +97,7 @@ def step_stats(
     ConfigError for a feature that depends on its window where the mixture has none for it.
     """
     found: dict[str, Stats] = {}
-    for name, group in mixture_groups(mixture, normalize_by, sampling=sampling).items():
+    for name, group in mixture_groups(mixture, sampling=sampling).items():
         relative = {key for source in group.sources for key in source.relative if key in mixture.schema.vector_keys}
         for key in sorted(relative):
             parts = []
@@ -119,16 +114,13 @@ def step_stats(
     return found
 
 
-def mixture_groups(
-    mixture: Mixture, normalize_by: str, *, sampling: Sequence[float] | np.ndarray | None = None
-) -> dict[str, Group]:
+def mixture_groups(mixture: Mixture, *, sampling: Sequence[float] | np.ndarray | None = None) -> dict[str, Group]:
     """The normalization groups of `mixture` by name. Sources of weight 0 are in groups that have no others only."""
-    names = group_names(mixture.sources, normalize_by)
-    drawn = {name for name, source in zip(names, mixture.sources, strict=True) if source.is_drawn}
+    drawn = {source.group for source in mixture.sources if source.is_drawn}
     positions: dict[str, list[int]] = {}
-    for i, (name, source) in enumerate(zip(names, mixture.sources, strict=True)):
-        if source.is_drawn or name not in drawn:
-            positions.setdefault(name, []).append(i)
+    for i, source in enumerate(mixture.sources):
+        if source.is_drawn or source.group not in drawn:
+            positions.setdefault(source.group, []).append(i)
     frames = np.array([source.counted.num_drawable for source in mixture.sources], dtype=np.float64)
     weights = frames if sampling is None else np.asarray(sampling, dtype=np.float64)
     groups = {}

@@ -33,17 +33,17 @@ def config_stats(mixture: Mixture, config: MixtureConfig) -> dict[str, Stats]:
     Cameras that given statistics lack are computed, and so is what openpi's files cannot hold; the log says so. Raises
     ConfigError where files are missing or do not fit the mixture, FormatError for data that is not finite.
     """
-    by, imagenet, sampling = config.normalize_by, config.use_imagenet_stats, sampling_of(mixture, config)
+    imagenet, sampling = config.use_imagenet_stats, sampling_of(mixture, config)
     if config.stats is None:
-        return mixture_stats(mixture, by, use_imagenet=imagenet, sampling=sampling)
-    groups, path = mixture_groups(mixture, by, sampling=sampling), Path(config.stats).expanduser()
+        return mixture_stats(mixture, use_imagenet=imagenet, sampling=sampling)
+    groups, path = mixture_groups(mixture, sampling=sampling), Path(config.stats).expanduser()
     files = {name: _file_of(path, name, groups) for name in groups}
     stats = {name: _fitted(files[name], group, mixture, imagenet) for name, group in groups.items()}
     features = mixture.schema.features
     lacking = [key for key in features if any(key not in of_group for of_group in stats.values())]
     if lacking:
         log.info("statistics of %s are computed: %s has none of them", ", ".join(lacking), path)
-        computed = mixture_stats(mixture, by, use_imagenet=imagenet, sampling=sampling, keys=lacking)
+        computed = mixture_stats(mixture, use_imagenet=imagenet, sampling=sampling, keys=lacking)
         stats = {name: computed[name] | of_group for name, of_group in stats.items()}
     return {name: {key: of_group[key] for key in features} for name, of_group in stats.items()}
 

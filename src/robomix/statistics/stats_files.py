@@ -27,6 +27,8 @@ OPENPI_KEYS = {"state": "observation.state", "actions": "action"}
 """What openpi calls LeRobot's features."""
 NAMES = ("mean", "std", "min", "max", *QUANTILES, "count")
 """The statistics of a feature, by LeRobot's names."""
+LARGEST = float(np.finfo(np.float32).max)
+"""Policies normalize in float32, where more is infinite."""
 _OPENPI_NAMES = ("mean", "std", "q01", "q99")
 
 Stats = Mapping[str, Mapping[str, np.ndarray]]
@@ -52,7 +54,7 @@ def read_stats(file: Path) -> dict[str, dict[str, np.ndarray]]:
     """The statistics in a file of either kind, by LeRobot's keys and names, float64; other names are left out.
 
     Raises FormatError where it is no JSON, ConfigError, naming the feature, where it holds no statistics, lacks mean or
-    std, or where numbers are not finite, deviations negative, or bounds the wrong way round.
+    std, or where numbers are not finite in float32, deviations negative, or bounds the wrong way round.
     """
     data = read_json(file)
     own = data.get("norm_stats") if is_openpi(data) else data
@@ -93,10 +95,11 @@ def _numbers(value: Any, where: str) -> np.ndarray:
         array = np.atleast_1d(np.asarray(value, dtype=np.float64))
     except (TypeError, ValueError):
         raise ConfigError(f"{where}: expected numbers, in a list as long as the feature is wide.") from None
-    bad = ~np.isfinite(array.reshape(-1))
+    bad = ~(np.abs(array.reshape(-1)) <= LARGEST)  # true of NaN, too
     if bad.any():
         found = array.reshape(-1)[bad][0]
-        raise ConfigError(f"{where}: entry {int(np.argmax(bad))} is {found}, expected a finite number.")
+        expected = f"one that float32 holds, up to {LARGEST:.2g}" if np.isfinite(found) else "a finite number"
+        raise ConfigError(f"{where}: entry {int(np.argmax(bad))} is {found:g}, expected {expected}.")
     return array
 
 

@@ -20,11 +20,12 @@ def warn_of_black_pictures(kind: str, mixture: Mixture, robots: Mapping[str, Rob
     for camera in mixture.camera_keys:
         if sources := _shown_black(mixture.schema.lacking.get(camera, ()), camera, robots):
             log.warning(
-                "policy %r sees black pictures as %r in the samples of %s, which has no such camera, and it cannot "
+                "policy %r sees black pictures as %r in the samples of %s, which %s no such camera, and it cannot "
                 "mask them. %s",
                 kind,
                 camera,
                 " and of ".join(map(repr, sources)),
+                "has" if len(sources) == 1 else "have",
                 "With a `group` of its own a robot goes without."
                 if has_cuts(kind)
                 else "`features: intersection` leaves such cameras out.",

@@ -94,7 +94,23 @@ def build_policy(config: TrainConfig, mixture: Mixture, weights: Path | None) ->
             f"the policy expects {', '.join(lacking)}, which the mixture lacks. It has: {', '.join(meta.features)}. "
             "Give the features the policy's names with feature_map."
         )
+    if not hasattr(policy.config, "max_state_dim"):  # those pad inside
+        _check_widths(policy.config, mixture)
     return policy
+
+
+def _check_widths(policy: Any, mixture: Mixture) -> None:
+    """Weights of a policy trained before go on with vectors as wide as theirs. Raises ConfigError for others."""
+    for key, feature in policy.input_features.items():
+        shape = tuple(mixture.meta.features[key]["shape"])
+        if feature.type.name != "VISUAL" and tuple(feature.shape) != shape:
+            front = mixture.schema.in_front(key)
+            told = f", of which `condition_on` puts {front} in front" if front else ""
+            raise ConfigError(
+                f"the policy in {policy.pretrained_path} takes {key!r} of shape {tuple(feature.shape)}, and the "
+                f"mixture has it of shape {shape}{told}. Bring it to the policy's width with the datasets' "
+                "transforms (such as pad_state), or train a new policy with --policy.type."
+            )
 
 
 def build_optimizer(config: TrainConfig, policy: Any) -> tuple[torch.optim.Optimizer, Any, float]:

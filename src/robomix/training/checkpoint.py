@@ -29,7 +29,7 @@ from robomix.statistics.groups import folder_name as folder_name
 from robomix.training.config import TrainConfig, save_train_config
 from robomix.training.lerobot import load_training_state, save_training_state
 from robomix.training.normalization import Processors
-from robomix.training.robot_folder import write_robot_folders
+from robomix.training.robot_folder import given_inputs, read_robot, write_robot_folders
 from robomix.training.robots import Robot
 
 PRETRAINED = "pretrained_model"
@@ -121,13 +121,27 @@ def check_same_condition(checkpoint: Path, condition: Mapping[str, Any] | None) 
     """Raises ConfigError where the policy of a resumed run is told other things of its samples than before."""
     then = recorded_mixture(checkpoint / PRETRAINED).get("condition")
     if then != condition:
+        back = "Restore it with `condition_as` and `condition_key`" if then else "Leave `condition_on` out"
         raise ConfigError(
-            f"cannot continue this run with another `condition_on`: {_condition_text(then)} then, "
-            f"{_condition_text(condition)} now. Restore it with `condition_as` and `condition_key`, or start a new run."
+            f"cannot continue this run with another `condition_on`: {condition_text(then)} then, "
+            f"{condition_text(condition)} now. {back}, or start a new run."
         )
 
 
-def _condition_text(condition: Mapping[str, Any] | None) -> str:
+def told_by(weights: Path) -> dict[str, Any] | None:
+    """The condition (`Condition.record`) by which the policy in the folder `weights` is told what its samples are of.
+
+    None where it is told nothing, as the own policy of a robot, which has it in its biases, and where it is not known.
+    """
+    folder = weights.resolve()
+    is_shared = folder.name == SHARED and folder.parent.name == STATE
+    model = folder.parent.parent / PRETRAINED if is_shared else folder
+    condition: dict[str, Any] | None = recorded_mixture(model).get("condition")
+    return None if read_robot(folder) and not given_inputs(folder) else condition
+
+
+def condition_text(condition: Mapping[str, Any] | None) -> str:
+    """A condition as a checkpoint records it, for messages."""
     if condition is None:
         return "none"
     kind = "one_hot" if condition["one_hot"] else "index"
@@ -207,9 +221,14 @@ def weights_folder(checkpoint: Path) -> Path:
     return found[0].parent
 
 
-def check_groups(groups: Sequence[str]) -> None:
-    """Raises ConfigError unless each of several normalization groups can have a folder of its own in a checkpoint."""
-    if len(groups) > 1:
+def check_groups(groups: Sequence[str], condition: Mapping[str, Any] | None) -> None:
+    """Raises ConfigError unless each of several groups can have a folder of its own in a checkpoint.
+
+    They are normalization groups, or where `condition`, as a checkpoint records it, tells sources apart, sources.
+    """
+    if len(groups) > 1 and condition is not None and condition["on"] == "source":
+        check_folders(groups, "source", "Give it another `name`, such as 'arm': under condition_on each has a folder.")
+    elif len(groups) > 1:
         check_folders(groups, "normalization group", "Give its sources another `group`, a name such as 'arm'.")
 
 

@@ -17,7 +17,7 @@ from robomix.errors import ConfigError
 from robomix.mixture_block import SHORT
 from robomix.mixture_rules import LEROBOT_KEYS
 from robomix.training.choices import CHOICES, choice_fields, pretrained_policy
-from robomix.training.compatibility import RENAMED, UNSUPPORTED
+from robomix.training.compatibility import ABSOLUTE_ACTIONS, RENAMED, UNSUPPORTED
 from robomix.training.config import TRAIN_CONFIG_NAME, TrainConfig, build
 from robomix.training.flags import Flag, Schema, copied, overlay, parse_flags, value_of
 from robomix.training.lerobot import (
@@ -142,6 +142,12 @@ def _resolve_pretrained(data: dict[str, Any], flags: Sequence[Flag]) -> list[Fla
     trained = pretrained_policy(path)
     if kind not in (None, trained["type"]):
         raise ConfigError(f"policy.type: found {kind!r}, but policy.path has a policy of type {trained['type']!r}.")
+    said = "use_relative_actions" in own or any(flag.name == "policy.use_relative_actions" for flag in flags)
+    if trained.get("use_relative_actions") is True and not said:
+        raise ConfigError(
+            f"policy.path: the policy in {path} has use_relative_actions. Not supported: {ABSOLUTE_ACTIONS}. Then add "
+            "--policy.use_relative_actions=false."
+        )
     data["policy"] = trained | own
     return [flag for flag in flags if flag.name != "policy.path"]
 

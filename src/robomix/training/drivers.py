@@ -1,6 +1,6 @@
 """What acts in an environment: a policy with its processors, in the policy's own language or in that of a source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,16 @@ def with_given(processors: ProcessorPair, given: Mapping[str, Sequence[float]]) 
     def prepared(observation: Observation) -> Any:
         n = len(observation["task"])
         return preprocess(observation | {key: torch.tensor(value).expand(n, -1) for key, value in given.items()})
+
+    return prepared, postprocess
+
+
+def with_texts(processors: ProcessorPair, text_of: Callable[[str], str]) -> ProcessorPair:
+    """`processors` for a policy that reads the `text_of` a task."""
+    preprocess, postprocess = processors
+
+    def prepared(observation: Observation) -> Any:
+        return preprocess(observation | {"task": [text_of(task) for task in observation["task"]]})
 
     return prepared, postprocess
 

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from rich.console import Console
 from robomix.errors import ConfigError, RobomixError
 from robomix.mixture.source import Source
 from robomix.training.config import TrainConfig
-from robomix.training.drivers import PlainDriver, with_given
+from robomix.training.drivers import PlainDriver, with_given, with_texts
 from robomix.training.evaluation import Conditions, Result, as_table, environments_of, evaluate, evaluate_source
 from robomix.training.lerobot import EvalConfig
 from robomix.training.normalization import ProcessorPair
 from robomix.training.robot_policy import policy_of_robot
 from robomix.training.robots import Robot
+from robomix.training.texts import agreed_text
+from robomix.training.unread_prompts import READ_NO_TEXT
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ class Evaluator:
                 f"--env.type={config.env.type} is one robot, but the mixture tells {len(set(groups.values()))} "
                 f"apart ({', '.join(dict.fromkeys(groups.values()))}). Give `env` to the dataset it belongs to."
             )
+        self._text_of: Callable[[str], str] = str
+        if config.env is not None and config.policy.type not in READ_NO_TEXT:
+            self._text_of = agreed_text(sources, config.env.type)
 
     def is_due(self, step: int) -> bool:
         """Whether to evaluate after `step`: every `env_eval_freq` steps, and at the end."""
@@ -75,7 +80,7 @@ class Evaluator:
         conditions = Conditions(self._config.eval, video_folder=folder)
         results = [self._evaluate(name, policy, processors, robots, conditions) for name in self._environments]
         if self._config.env is not None:
-            driver = PlainDriver(policy, next(iter(processors.values())))
+            driver = PlainDriver(policy, with_texts(next(iter(processors.values())), self._text_of))
             results.append(evaluate("env", self._config.env, driver, policy, conditions))
         Console().print(as_table(results))
         return {"step": step, "eval": {result.name: result.record() for result in results}}

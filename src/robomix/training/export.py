@@ -11,6 +11,7 @@ from typing import Any
 from robomix.config import MixtureConfig
 from robomix.documents import read_document
 from robomix.errors import ConfigError, RobomixError, did_you_mean
+from robomix.features import STATE
 from robomix.formats.publish import staged_folder
 from robomix.mixture.alignment import align
 from robomix.mixture.condition import Condition
@@ -124,7 +125,8 @@ def _told(model: Path, source: str, name: str | None) -> Condition | None:
 def _mixture(alone: MixtureConfig, policy: Any, told: Condition | None) -> Mixture:
     """The mixture of a config, with the windows of a policy of config `policy`, which is told this of it."""
     sources = open_sources(alone, drop_n_last_frames=getattr(policy, "drop_n_last_frames", 0))
-    schema = align(sources, alone.features, told)
+    stateless = told is not None and told.in_state and STATE not in sources[0].features  # its folder needs no entries
+    schema = align(sources, alone.features, None if stateless else told)
     return Mixture(sources, schema, horizons=policy_horizons(policy, schema))
 
 

@@ -26,7 +26,6 @@ from robomix.mixture.permutation import key_of
 from robomix.mixture.resolve import as_records, as_table, make_schedule, shares, stages_records, stages_table
 from robomix.mixture.schedule import Schedule
 from robomix.statistics.given import config_stats, fingerprint_of_given
-from robomix.statistics.groups import group_names
 from robomix.statistics.safe import safe_stats
 from robomix.training import checkpoint as checkpoints
 from robomix.training.black_pictures import warn_of_black_pictures
@@ -38,7 +37,7 @@ from robomix.training.build import (
     policy_keys,
     taken_keys,
 )
-from robomix.training.conditioning import check_condition
+from robomix.training.conditioning import check_condition, check_weights
 from robomix.training.config import TrainConfig
 from robomix.training.device import on_device
 from robomix.training.evaluator import Evaluator
@@ -47,9 +46,11 @@ from robomix.training.metrics import MetricsFile, Window, log_line
 from robomix.training.normalization import make_processors
 from robomix.training.objectives import Learner, Objective
 from robomix.training.robot_folder import robots_of_training
-from robomix.training.robots import folder_groups
+from robomix.training.robots import folder_groups, prompt_notes
 from robomix.training.signals import ignore_signals, signals_held, stop_on_signals
+from robomix.training.texts import check_same_texts
 from robomix.training.tracking import Tracker
+from robomix.training.unread_prompts import warn_of_unread_prompts
 from robomix.training.validation import Validator
 
 log = logging.getLogger(__name__)
@@ -73,14 +74,21 @@ def train(config: TrainConfig) -> int:
     if accelerator.is_main_process:
         _print_mixture(mixture, table, stages_table(schedule))
     names = [source.name for source in mixture.sources]
-    groups = dict(zip(names, group_names(mixture.sources, config.dataset.normalize_by), strict=True))
+    groups = {source.name: source.group for source in mixture.sources}
     check_condition(mixture.schema, config.policy)
     folders = folder_groups(groups, mixture.schema.condition)
     told = None if mixture.schema.condition is None else mixture.schema.condition.record()
-    checkpoints.check_groups(list(dict.fromkeys(folders.values())))
+    checkpoints.check_groups(list(dict.fromkeys(folders.values())), told)
     evaluator = Evaluator(config, mixture.sources, folders)
     resumed = config.checkpoint_path  # None in a new run
     first = schedule.resume(checkpoints.load_schedule_state(resumed)) if resumed else 0
+    if resumed:
+        checkpoints.check_same_groups(resumed, groups)
+        checkpoints.check_same_condition(resumed, told)
+        check_same_texts(resumed, config.dataset)
+    elif config.policy.pretrained_path:
+        check_weights(mixture.schema, config.policy)
+    warn_of_unread_prompts(config.policy.type, mixture.sources)
     if config.dry_run:
         return 0
     if first >= config.steps:
@@ -94,8 +102,6 @@ def train(config: TrainConfig) -> int:
     stats = {folders[name]: stats[groups[name]] for name in names}
     mixture.meta.stats = next(iter(stats.values()))
     if resumed:
-        checkpoints.check_same_groups(resumed, groups)
-        checkpoints.check_same_condition(resumed, told)
         checkpoints.check_same_statistics(resumed, given)
     torch.manual_seed(config.seed)
     policy = build_policy(config, mixture, weights=checkpoints.weights_folder(resumed) if resumed else None)
@@ -124,6 +130,7 @@ def train(config: TrainConfig) -> int:
         "folders": folders,
         "condition": told,
         "given_statistics": given,
+        "notes": prompt_notes(mixture.sources),
         "table": as_records(table),
         "stages": stages_records(schedule),
     }

@@ -5,7 +5,7 @@ sample's group; every group also gets a plain LeRobot pair of processors, which 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from robomix.training.lerobot import (
     Pi05PrepareStateTokenizerProcessorStep,
     make_pre_post_processors,
 )
-from robomix.training.robot_policy import ROBOT_INDEX, robot_config, stats_of_robot
+from robomix.training.robot_policy import ROBOT_INDEX, own_widths, robot_config, stats_of_robot
 from robomix.training.robots import Robot
 from robomix.training.state_prompts import OwnStatePrompt
 
@@ -74,6 +74,12 @@ def _per_sample(stats: Tensor, ndim: int) -> Tensor:
     return stats.reshape(len(stats), *[1] * (ndim - stats.ndim), *stats.shape[1:])
 
 
+def _up_to(values: Tensor, widths: Tensor) -> Tensor:
+    """`values` (B, ..., D) with zeros beyond the first `widths` (B,) entries of each sample."""
+    beyond = torch.arange(values.shape[-1], device=values.device) >= widths.unsqueeze(1)
+    return values.masked_fill(_per_sample(beyond, values.ndim), 0)
+
+
 @dataclass
 class Processors:
     """The processors of a training with one or more normalization groups."""
@@ -88,6 +94,9 @@ class Processors:
     """LeRobot's (preprocessor, postprocessor) of the first group, as wide as the mixture: of the policy of all."""
     prompter: OwnStatePrompt | None = None
     """The step of `training` that writes states of several robots into prompts; None for policies that have no such."""
+    widths: Mapping[str, Tensor] = field(default_factory=dict)
+    """Of several robots, `own_widths`: what lies beyond reaches the policy as 0, which it is not after normalization by
+    statistics that a narrower robot shares with wider ones."""
 
     def __call__(self, batch: dict[str, Any], groups: Tensor) -> dict[str, Any]:
         """`batch` as the policy wants it, on its device; `groups` (B,) names each sample's group by position."""
@@ -96,7 +105,11 @@ class Processors:
         if self.prompter is not None:
             self.prompter.groups = groups
         made = dict(self.training(batch))
-        return made if len(self.by_group) == 1 else made | {ROBOT_INDEX: groups.to(made["action"].device)}
+        if len(self.by_group) == 1:
+            return made
+        groups = groups.to(made["action"].device)
+        padded = {key: _up_to(made[key], widths.to(groups.device)[groups]) for key, widths in self.widths.items()}
+        return made | padded | {ROBOT_INDEX: groups}
 
 
 def make_processors(
@@ -118,13 +131,14 @@ def make_processors(
     if robots is None:
         return Processors(training, shared, normalizer, first)
     by_group = {group: robot_processors(policy, stats[group], device, robot) for group, robot in robots.items()}
-    own = [robot_config(policy.config, robots[group], rename=False) for group in stats]
+    in_order = [robots[group] for group in stats]
+    own = [robot_config(policy.config, robot, rename=False) for robot in in_order]
     prompter = _replaced(
         training,
         Pi05PrepareStateTokenizerProcessorStep,
         lambda step: OwnStatePrompt(step.max_state_dim, step.task_key, [c.robot_state_feature.shape[0] for c in own]),
     )
-    return Processors(training, by_group, normalizer, first, prompter)
+    return Processors(training, by_group, normalizer, first, prompter, own_widths(policy.config, in_order))
 
 
 def _replaced(pipeline: Any, kind: type, replacement: Callable[[Any], Any]) -> Any:

@@ -28,12 +28,13 @@ log = logging.getLogger(__name__)
 def robots_of_training(mixture: Mixture, groups: Mapping[str, str], policy: Any) -> dict[str, Robot] | None:
     """The robots whose policies a checkpoint of `policy` holds, by group; None where it holds the shared policy.
 
-    That is with one group, and for policy types without a rule for being cut, of which a warning tells. A warning also
-    tells what plain LeRobot will not do for a robot. Raises ConfigError where a robot's policy could not be built.
+    That is with one group, and for policy types without a rule for being cut, of which a warning tells. Warnings also
+    tell what plain LeRobot will not do for a robot. Raises ConfigError where a robot's policy could not be built.
     """
+    of_prompts = prompt_notes(mixture.sources)
+    for note in of_prompts:
+        log.warning(note)
     if len(set(groups.values())) == 1:
-        for note in prompt_notes(mixture.sources):
-            log.info(note)
         return None
     kind = policy.config.type
     if not has_cuts(kind):
@@ -54,7 +55,8 @@ def robots_of_training(mixture: Mixture, groups: Mapping[str, str], policy: Any)
             policy_of_robot(policy, robot)
         tried.add(signature)
         for note in [*robot.notes, *lacking_notes(policy.config, robot)]:
-            log.warning("policy folder %s: %s", folder_name(group), note)
+            if note not in of_prompts:  # they name their source
+                log.warning("policy folder %s: %s", folder_name(group), note)
     return robots
 
 

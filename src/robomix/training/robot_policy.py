@@ -5,6 +5,7 @@ lack a camera or a vector go through the policy without it, not through one that
 """
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,32 @@ def stats_of_robot(stats: Stats, robot: Robot) -> Stats:
 def zero_inputs(config: Any, robot: Robot) -> list[str]:
     """The inputs that a policy keeps although `robot` has no such thing: they are zeros."""
     return [key for key in own_inputs(config, robot) if key not in robot.features and key not in robot.given]
+
+
+def own_widths(config: Any, robots: Sequence[Robot]) -> dict[str, Tensor]:
+    """(R,) int64 by vector: how many of its entries are not padding for each of `robots`, with those in front.
+
+    Of the vectors that a policy of config `config` takes or gives, those of which some robot has less than the policy.
+    The `zero_inputs` count as whole: a robot's own policy is given these zeros, and normalizes them.
+    """
+    features = {**config.input_features, "action": config.action_feature}
+    made = {}
+    for key, feature in features.items():
+        widths = [_own_width(config, robot, key) for robot in robots]
+        whole = math.prod(feature.shape)
+        if any(width is not None and width < whole for width in widths):
+            made[key] = torch.tensor([whole if width is None else width for width in widths])
+    return made
+
+
+def _own_width(config: Any, robot: Robot, key: str) -> int | None:
+    """Entries of the vector `key` up to where padding begins for `robot`; None where nothing of it is padding, or where
+    the robot's samples go through the policy without it.
+    """
+    own, front = robot.features.get(key), len(robot.in_front) if key == STATE else 0
+    if own is not None:
+        return front + own.shape[0] if own.is_vector else None
+    return front if front and key not in own_inputs(config, robot) else None
 
 
 def lacking_notes(config: Any, robot: Robot) -> list[str]:
