@@ -30,6 +30,11 @@ bench: $(READY)
 	$(PYTHON) -m benchmarks.samples
 	$(PYTHON) -m benchmarks.robomimic
 	$(PYTHON) -m benchmarks.statistics
+	$(PYTHON) -m benchmarks.verify
+	$(PYTHON) -m benchmarks.report
+	$(PYTHON) -m benchmarks.merge
+	$(PYTHON) -m benchmarks.edit
+	$(PYTHON) -m benchmarks.materialize
 
 # What shared statistics cost where units differ: six trainings, about a quarter of an hour.
 study: $(READY)

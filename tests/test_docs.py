@@ -14,6 +14,20 @@ from robomix.cli.main import main
 from tests.conftest import PROJECT
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+WRITES_TO = {
+    "stats": "--out={}",
+    "inspect": "--out={}",
+    "check": "--sarif={}",
+    "repair": "--out={}",
+    "view": "--rrd={}.rrd",
+    "verify": "--json",
+    "plan": "--json",
+    "materialize": "--out={}",
+    "convert": "--out={}.hdf5",
+    "merge": "--out={}",
+    **dict.fromkeys(("split", "delete", "keep", "trim", "rename", "drop", "tasks", "shuffle", "recompute"), "--out={}"),
+}
+"""Flags of the commands that are not told by `--output_dir` where to write, or write nothing."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -42,7 +56,7 @@ def in_project(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @cases("bash")
 def test_commands_run(text: str, in_project: None, tmp_path: Path) -> None:
     """As they stand, but for where they write. The make targets have tests of their own."""
-    for command in text.strip().splitlines():
+    for number, command in enumerate(text.strip().splitlines()):
         words = shlex.split(command)
         if words[0] == "make":
             targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
@@ -55,8 +69,9 @@ def test_commands_run(text: str, in_project: None, tmp_path: Path) -> None:
             assert importlib.import_module(words[2]).main(words[3:]) == 0
             continue
         assert words[0] == "robomix"
-        flag = "--out" if words[1] == "stats" else "--output_dir"
-        assert main([*words[1:], f"{flag}={tmp_path / 'out'}"]) == 0
+        if "--html" in words:
+            words[words.index("--html") + 1] = str(tmp_path / f"report{number}.html")
+        assert main([*words[1:], WRITES_TO.get(words[1], "--output_dir={}").format(tmp_path / f"out{number}")]) == 0
 
 
 @cases("python")

@@ -28,10 +28,12 @@ LEVELS: list[set[str]] = [
     {"statistics"},
     {"sim"},
     {"training"},
+    {"tools"},
+    {"report"},
     {"cli", "__main__"},
 ]
 """From left to right; rooms of one level may know each other."""
-FOREIGN = {"lerobot": {"training"}, "lerobot_policy_bc": {"training"}, "draccus": {"training"}, "ray": set[str]()}
+FOREIGN = {"lerobot": {"training"}, "lerobot_policy_bc": {"training"}, "draccus": {"training"}, "ray": {"tools"}}
 """Packages, and the only rooms that import them."""
 
 

@@ -112,7 +112,8 @@ class Truth:
         return tuple(dict.fromkeys(self.row_tasks))
 
     def task_index(self) -> np.ndarray:
-        return np.array([self.tasks.index(task) for task in self.row_tasks], dtype=np.int64)
+        tasks = self.tasks
+        return np.array([tasks.index(task) for task in self.row_tasks], dtype=np.int64)
 
 
 def truth_of(path: Path, s: Spec) -> Truth:

@@ -155,6 +155,8 @@ class MixtureConfig:
     """Statistics to take: a stats.json, a norm_stats.json, or a folder as `robomix stats --out` writes it."""
     rate: float | Literal["native"] = "native"
     """Frames per second that every source is resampled to; native leaves each at its own."""
+    materialized: str | None = None
+    """Folder of `robomix materialize`: camera frames are read from there, all else from the sources as ever."""
     val_fraction: float = 0.0
     """Share of each source's episodes that is held out for validation; which ones, their content decides."""
     condition_on: Literal["source", "group"] | None = None

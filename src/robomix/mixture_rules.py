@@ -139,7 +139,8 @@ def mixture(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
         advice = "has no meaning beside `weight_schedule`: shares move, and normalization stays. Leave it out."
         problems.append(Problem((*key, "stats_weighting"), advice))
     problems += frame_rules.rate(block.get("rate", "native"), (*key, "rate"))
-    problems += text(block.get("stats"), (*key, "stats"))
+    for name in ("stats", "materialized"):
+        problems += text(block.get(name), (*key, name))
     problems += _fraction(block.get("val_fraction"), (*key, "val_fraction"))
     problems += _condition(block, key)
     if not sources:

@@ -51,7 +51,7 @@ def test_files_that_do_not_read_back_are_not_published(tmp_path: Path, name: str
 
     def damage_the_first_file() -> None:
         folder = "videos" if file.endswith("mp4") else "data"
-        damage(next(tmp_path.glob(f".set.*.partial/{folder}/**/{file}")))
+        damage(next(tmp_path.glob(f".set.*.partial/result/{folder}/**/{file}")))
 
     episodes = [episode(40), episode(40, 40), episode(40, 80)]
     limits = {"data_file_mb": 0.001, "video_file_mb": 0.001, "codec": "h264"}

@@ -2,10 +2,18 @@
 
 import logging
 import os
+import shlex
 import sys
 import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
 
 from tqdm import tqdm
+
+
+def command_line(verb: str, argv: Sequence[str]) -> str:
+    """What was asked for, and of which version: for files that are looked at later."""
+    return f"robomix {version('robomix')}: robomix {verb} {shlex.join(argv)}"
 
 
 class _AboveTheBar(logging.Handler):

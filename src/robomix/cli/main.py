@@ -15,7 +15,28 @@ from robomix.cli.console import configure_logging
 from robomix.errors import RobomixError, did_you_mean
 
 VERBS: dict[str, tuple[str, str]] = {
+    "inspect": ("robomix.cli.inspect", "show what datasets hold, how they fit each other, and suggest a mixture file"),
+    "view": ("robomix.cli.view", "write samples and episodes of a mixture or dataset for the Rerun viewer"),
     "train": ("robomix.cli.train", "train a LeRobot policy on a mixture of datasets"),
+    "check": ("robomix.cli.check", "find what is wrong with datasets, by the files as they lie on disk"),
+    "repair": ("robomix.cli.repair", "mend a damaged dataset into a new one: what is certain, and more by flags"),
+    "merge": ("robomix.cli.merge", "write several datasets, of any formats, as one"),
+    "split": ("robomix.cli.split", "write one dataset as several: by lists, fractions or rules"),
+    "delete": ("robomix.cli.delete", "write a dataset without some of its episodes"),
+    "keep": ("robomix.cli.keep", "write some episodes of a dataset"),
+    "trim": ("robomix.cli.trim", "write a dataset with shorter episodes"),
+    "rename": ("robomix.cli.rename", "write a dataset with features of other names"),
+    "drop": ("robomix.cli.drop", "write a dataset without some of its features"),
+    "tasks": ("robomix.cli.tasks", "write a dataset with other task texts"),
+    "shuffle": ("robomix.cli.shuffle", "write a dataset with its episodes in another order"),
+    "convert": ("robomix.cli.convert", "write a dataset in another version or format"),
+    "recompute": ("robomix.cli.recompute", "write a dataset with its statistics computed anew"),
+    "materialize": ("robomix.cli.materialize", "store a mixture's frames at the size it is trained with"),
+    "verify": (
+        "robomix.cli.verify",
+        "draw samples from a training's loader, and check that they are what its file says",
+    ),
+    "plan": ("robomix.cli.plan", "say what a training will see, need and take, before it starts"),
     "stats": ("robomix.cli.stats", "compute, print and write the statistics a mixture is normalized with"),
     "eval": ("robomix.cli.evaluate", "roll a trained policy out in the environments of its datasets"),
     "export": ("robomix.cli.export", "write one robot's policy out of a checkpoint, for LeRobot"),
@@ -36,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         print(f"robomix: error: no command {verb!r}.{did_you_mean(verb, VERBS)} See robomix --help.", file=sys.stderr)
         return 2
-    configure_logging()
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m robomix` has it: transforms may be modules of this folder
     try:
+        configure_logging()
+        if "" not in sys.path and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())  # as `python -m robomix` has it: transforms may be modules of this folder
         code: int = importlib.import_module(VERBS[verb][0]).run(rest)
         return code
     except RobomixError as error:

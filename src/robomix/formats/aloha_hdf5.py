@@ -39,7 +39,8 @@ from robomix.video.pictures import picture_size
 
 READER = "aloha-1"
 """Version of what is put into the cache; a new one makes every folder be read again."""
-_FILE = re.compile(r"episode_?(\d{1,18})\.(?:hdf5|h5)", re.ASCII)
+EPISODE_FILE = re.compile(r"episode_?(\d{1,18})\.(?:hdf5|h5)", re.ASCII)
+"""Names of the files of episodes, with the number of the episode."""
 _IMAGES = "observations/images/"
 _NAMES = {
     "action": "action",
@@ -51,7 +52,7 @@ _NAMES = {
 
 def is_aloha(path: Path) -> bool:
     """Whether the path is a folder with files called `episode_N.hdf5`."""
-    return path.is_dir() and any(_FILE.fullmatch(name) for name in os.listdir(path))
+    return path.is_dir() and any(EPISODE_FILE.fullmatch(name) for name in os.listdir(path))
 
 
 class AlohaDataset(CachedDataset):
@@ -82,7 +83,7 @@ def _episodes(root: Path) -> list[EpisodeGroup]:
     """In the order of their numbers, which may have gaps."""
     found: dict[int, Path] = {}
     for name in sorted(os.listdir(root)):
-        match = _FILE.fullmatch(name)
+        match = EPISODE_FILE.fullmatch(name)
         if match and (number := int(match[1])) in found:
             raise FormatError(f"{root}: {found[number].name} and {name} are both episode {number}. Rename one.")
         if match and (root / name).is_file():

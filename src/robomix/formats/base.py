@@ -84,6 +84,11 @@ class Dataset(ABC):
         return self.fps
 
     @property
+    def cache_folder(self) -> Path | None:
+        """Where in robomix's cache its numbers lie; None for a dataset that needs none."""
+        return None
+
+    @property
     def num_frames(self) -> int:
         return int(self.episodes.starts[-1])
 

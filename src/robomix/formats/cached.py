@@ -51,6 +51,10 @@ class CachedDataset(Dataset):
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
 
+    @property
+    def cache_folder(self) -> Path:
+        return self._entry.folder
+
     @classmethod
     @abstractmethod
     def opened(cls, path: Path, fps: float | None = None) -> Self:

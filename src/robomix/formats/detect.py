@@ -10,6 +10,7 @@ from robomix.errors import FormatError, did_you_mean
 from robomix.formats.aloha_hdf5 import AlohaDataset, is_aloha
 from robomix.formats.base import Dataset
 from robomix.formats.cached import CachedDataset
+from robomix.formats.frame_store import FrameStore, is_frame_store
 from robomix.formats.gr00t import Gr00tDataset, is_gr00t
 from robomix.formats.lerobot.dataset import LeRobotDataset, is_lerobot
 from robomix.formats.rlds.dataset import RldsDataset, is_rlds
@@ -39,6 +40,7 @@ FORMATS = (
     Format("ALOHA or ACT HDF5 (a folder with episode_0.hdf5, ...)", is_aloha, AlohaDataset),
     Format("robomimic HDF5 (a file, or a folder with one)", is_robomimic, RobomimicDataset),
     Format("Diffusion Policy zarr (a folder or a .zarr.zip, v2 or v3)", is_zarr_buffer, ZarrBuffer),
+    Format("robomix frame store (a folder with meta/frames.json)", is_frame_store, FrameStore),
     Format("RLDS (a TFDS folder with features.json and *.tfrecord-* files)", is_rlds, RldsDataset),
 )
 """In the order they are tried."""

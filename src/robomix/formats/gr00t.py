@@ -84,6 +84,11 @@ class Gr00tDataset(LeRobotDataset):
             return super().task_indices()
         return self._once(f"annotation {name}", lambda: self._task_positions(key))
 
+    @property
+    def stored_cameras(self) -> dict[str, str]:
+        """Camera to the key under which the dataset keeps it, of those that are called otherwise here."""
+        return dict(self._stored_camera)
+
     def camera(self, key: str) -> Camera:
         stored = self._stored_camera.get(key, key)
         if self.features[key].storage == "video":

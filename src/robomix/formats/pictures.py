@@ -26,13 +26,17 @@ class PictureCamera:
         parts = np.split(order, cuts) if len(order) else []
         return [FrameGroup(positions, partial(self._read, rows[positions], positions)) for positions in parts]
 
+    def encoded(self, row: int) -> bytes:
+        """The picture of a row as it is stored: a PNG, JPEG, ... file."""
+        start, size = self._start[row], self._size[row]
+        return self._bytes[start : start + size].tobytes()
+
     def _read(self, rows: np.ndarray, positions: np.ndarray, out: np.ndarray) -> None:
         done, slot = -1, -1
         for row, place in zip(rows.tolist(), positions.tolist(), strict=True):
             if row == done:
                 out[place] = out[slot]
                 continue
-            start, size = self._start[row], self._size[row]
             where = f"{self._root}: the picture of camera {self._key!r} in row {row}"
-            decode_picture(self._bytes[start : start + size].tobytes(), out[place], where)
+            decode_picture(self.encoded(row), out[place], where)
             done, slot = row, place

@@ -11,6 +11,10 @@ _NTSC = (24, 30, 48, 60, 120)
 """Nominal rates whose television variants, n * 1000 / 1001, appear rounded to two or three decimals."""
 
 
+class NoRateError(FormatError):
+    """A dataset whose files do not say its rate, opened without one."""
+
+
 def as_rate(value: Any, where: str) -> Fraction:
     """Frames per second as the fraction that was meant: 30, 29.97 -> 30000/1001, 12.5 -> 25/2.
 
@@ -31,13 +35,13 @@ def as_rate(value: Any, where: str) -> Fraction:
 def settled_rate(own: Fraction | None, given: float | None, path: Path) -> Fraction:
     """The rate of the dataset at `path`: its `own`, else the one `given` with it.
 
-    Raises FormatError where there is neither, or where they contradict each other.
+    Raises NoRateError where there is neither, FormatError where they contradict each other.
     """
     asked = None if given is None else as_rate(given, f"{path}: the fps given for it")
     if own is None:
         if asked is not None:
             return asked
-        raise FormatError(
+        raise NoRateError(
             f"{path} does not say how many frames per second it was recorded with, and its format keeps no times. "
             "Give the rate with the dataset: `fps: 20` in its entry of the mixture file, open_dataset(path, fps=20)."
         )

@@ -1,14 +1,29 @@
 """One schema for all sources: which features samples have, of which shape, and what is padding in whose samples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from robomix.errors import AlignmentError
 from robomix.features import STATE, Feature
 from robomix.mixture.condition import Condition
-from robomix.mixture.source import Source
+from robomix.mixture.padding import PaddingColumns
+
+
+class Member(Protocol):
+    """What is aligned: a source of a mixture, or a dataset that is to be merged."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def features(self) -> Mapping[str, Feature]: ...
+
+    @property
+    def said_padding(self) -> Mapping[str, PaddingColumns]:
+        """By feature, the columns in which it says itself what is padding."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +38,10 @@ class Schema:
     """Under `intersection`: key left out to the names of the sources that have it."""
     condition: Condition | None = None
     """What tells where a sample is from, if anything does."""
+    padded: frozenset[str] = frozenset()
+    """Keys with a `{key}_is_pad` mask even without a window: those of `lacking`, and those of which some dataset says
+    in a column of its own where it has none.
+    """
 
     @property
     def camera_keys(self) -> list[str]:
@@ -44,7 +63,7 @@ class Schema:
         return self.condition.width if self.condition is not None and self.condition.key == key else 0
 
 
-def align(sources: Sequence[Source], mode: str, condition: Condition | None = None) -> Schema:
+def align(sources: Sequence[Member], mode: str, condition: Condition | None = None) -> Schema:
     """The schema of `sources` under `mode`, `union` or `intersection`, with the entries of `condition`.
 
     Raises AlignmentError, naming sources, key, what each has and the fix, where features of one name do not fit
@@ -54,8 +73,8 @@ def align(sources: Sequence[Source], mode: str, condition: Condition | None = No
     return schema if condition is None else _conditioned(schema, condition, sources)
 
 
-def _aligned(sources: Sequence[Source], mode: str) -> Schema:
-    owners: dict[str, list[Source]] = {}
+def _aligned(sources: Sequence[Member], mode: str) -> Schema:
+    owners: dict[str, list[Member]] = {}
     for source in sources:
         for key in source.features:
             owners.setdefault(key, []).append(source)
@@ -68,14 +87,17 @@ def _aligned(sources: Sequence[Source], mode: str) -> Schema:
         )
     kept = [key for key in owners if mode == "union" or key in shared]
     names = {key: tuple(s.name for s in having) for key, having in owners.items()}
+    lacking = {key: tuple(s.name for s in sources if key not in s.features) for key in kept if key not in shared}
+    said = {key for source in sources for key, columns in source.said_padding.items() if columns.absent}
     return Schema(
         features={key: _common(key, owners[key]) for key in kept},
-        lacking={key: tuple(s.name for s in sources if key not in s.features) for key in kept if key not in shared},
+        lacking=lacking,
         dropped={key: names[key] for key in owners if key not in kept},
+        padded=frozenset(lacking) | said.intersection(kept),
     )
 
 
-def _conditioned(schema: Schema, condition: Condition, sources: Sequence[Source]) -> Schema:
+def _conditioned(schema: Schema, condition: Condition, sources: Sequence[Member]) -> Schema:
     """`schema` with a state that begins with the entries of `condition`, or with these as one more feature."""
     key, found = condition.key, schema.features.get(condition.key)
     if condition.in_state and (found is None or not found.is_vector):
@@ -93,10 +115,10 @@ def _conditioned(schema: Schema, condition: Condition, sources: Sequence[Source]
         )
     features = schema.features | {key: condition.before(found)}
     lacking = {name: who for name, who in schema.lacking.items() if name != key}  # the entries all samples have
-    return Schema(features, lacking, schema.dropped, condition)
+    return Schema(features, lacking, schema.dropped, condition, schema.padded - {key})
 
 
-def _common(key: str, sources: Sequence[Source]) -> Feature:
+def _common(key: str, sources: Sequence[Member]) -> Feature:
     features = [source.features[key] for source in sources]
     kinds = {feature.kind for feature in features}
     ranks = {len(feature.shape) for feature in features}
@@ -120,7 +142,7 @@ def _common(key: str, sources: Sequence[Source]) -> Feature:
     return replace(widest, dtype=dtype.name, real_dim=None)
 
 
-def _clash(key: str, sources: Sequence[Source], fix: str) -> AlignmentError:
+def _clash(key: str, sources: Sequence[Member], fix: str) -> AlignmentError:
     listing = "\n".join(
         f"  {source.name}: {feature.kind}, {feature.dtype}, shape {feature.shape}"
         for source in sources

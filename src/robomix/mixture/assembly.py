@@ -32,18 +32,21 @@ class Assembly:
         self._told = [np.empty(0) if condition is None else condition.values(source.name) for source in sources]
         self._task_index = [np.array([position[task] for task in s.tasks], dtype=np.int64) for s in sources]
 
-    def __call__(self, size: int, places: Places, parts: Mapping[int, Part]) -> dict[str, Any]:
-        """The batch of `size` samples whose `parts` have been read: key to tensor (size, ...), `task` to a list."""
+    def __call__(
+        self, size: int, places: Places, parts: Mapping[int, Part], values: Mapping[int, dict[str, Any]]
+    ) -> dict[str, Any]:
+        """The batch of `size` samples whose `parts` have been read, and transformed to `values`: key to tensor
+        (size, ...), `task` to a list.
+        """
         batch: dict[str, Any] = {}
-        values = {i: self.sources[i].finish(part) for i, part in parts.items()}
         for key, feature in self.schema.features.items():
             horizon = self.horizons.get(key)
             lead = (size,) if horizon is None else (size, len(horizon))
             batch[key] = self._joined(key, feature, lead, places, values)
-            if horizon is not None or key in self.schema.lacking:
+            if horizon is not None or key in self.schema.padded:
                 batch[f"{key}_is_pad"] = self._time_mask(key, lead, places, parts)
             if feature.is_vector:
-                batch[f"{key}_dim_is_pad"] = self._dim_mask(key, feature.shape[0], size, places)
+                batch[f"{key}_dim_is_pad"] = self._dim_mask(key, feature.shape[0], size, places, parts)
         return batch | self._indices(size, places, parts) | {"task": _tasks(size, places, values)}
 
     def _joined(
@@ -78,18 +81,18 @@ class Assembly:
         for i, where in places.items():
             if key not in self.sources[i].features and not self.schema.in_front(key):
                 mask[where] = True
-            elif key in parts[i].time_is_pad:
-                mask[where] = parts[i].time_is_pad[key]
+            elif key in parts[i].is_pad:
+                mask[where] = parts[i].is_pad[key]
         return torch.from_numpy(mask)
 
-    def _dim_mask(self, key: str, width: int, size: int, places: Places) -> Tensor:
+    def _dim_mask(self, key: str, width: int, size: int, places: Places, parts: Mapping[int, Part]) -> Tensor:
         mask = np.ones((size, width), dtype=bool)
         front = self.schema.in_front(key)
         mask[:, :front] = False
         for i, where in places.items():
             feature = self.sources[i].features.get(key)
             if feature is not None:
-                mask[where, front : front + feature.valid_dim] = False
+                mask[where, front : front + feature.valid_dim] = parts[i].dim_is_pad.get(key, False)
         return torch.from_numpy(mask)
 
     def _indices(self, size: int, places: Places, parts: Mapping[int, Part]) -> dict[str, Tensor]:

@@ -7,13 +7,15 @@ robot: sources, their transforms and their statistics know nothing of them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from robomix.config import MixtureConfig
 from robomix.features import STATE, Feature
-from robomix.mixture.source import Source
+
+if TYPE_CHECKING:  # it takes torch, which a merge of datasets as they lie can do without
+    from robomix.mixture.source import Source
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Condition:
         return cls(record["on"], record["one_hot"], record["key"], tuple(record["names"]), of_source)
 
 
-def condition_of(config: MixtureConfig, sources: Sequence[Source]) -> Condition | None:
+def condition_of(config: MixtureConfig, sources: Sequence["Source"]) -> Condition | None:
     """What `config` asks to be told about `sources`; None where it asks for nothing."""
     if config.condition_on is None:
         return None

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from robomix.errors import AlignmentError, ConfigError, did_you_mean
 from robomix.mixture.alignment import Schema
 from robomix.mixture.assembly import Assembly
 from robomix.mixture.horizons import in_frames, in_steps, windows_of
+from robomix.mixture.laps import Laps
 from robomix.mixture.meta import MixtureMeta
 from robomix.mixture.permutation import key_of, subkeys
 from robomix.mixture.source import Horizons, Source
@@ -37,6 +39,9 @@ class Request:
 
 class Batch(dict[str, Any]):
     """A collated batch: key to tensor with a leading batch axis; `task` is a list of texts."""
+
+    seconds: Mapping[str, float] = MappingProxyType({})
+    """What reading it took, by phase (`laps.PHASES`); in the worker that read it."""
 
     def __missing__(self, key: object) -> Any:
         if isinstance(key, int):
@@ -199,6 +204,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
             request = Request(index, index)
         if outside := [int(i) for i in request.index if not 0 <= i < len(self)]:
             raise IndexError(f"sample {outside[0]} of a mixture of {len(self)}")
+        laps = Laps()
         member = np.searchsorted(self._first, request.index, side="right") - 1
         places = {int(i): np.flatnonzero(member == i) for i in np.unique(member)}
         texts = np.zeros(len(request), np.uint64) if self.seed is None else self._random("prompt", request.draw)
@@ -208,12 +214,19 @@ class Mixture(TorchDataset[dict[str, Any]]):
             )
             for i, where in places.items()
         }
+        laps.lap("tables")
         self._run([job for part in parts.values() for job in part.jobs])
-        batch = Batch(self._assembly(len(request), places, parts))
+        laps.lap("decode")
+        values = {i: self.sources[i].finish(part) for i, part in parts.items()}
+        laps.lap("transforms")
+        batch = Batch(self._assembly(len(request), places, parts, values))
         batch["dataset_index"] = torch.from_numpy(member)
         batch["index"] = torch.from_numpy(request.index)
+        laps.lap("collate")
         if self.image_transform is not None and self.seed is not None:
             self._augment(batch, request.draw, self.image_transform)
+            laps.lap("image transforms")
+        batch.seconds = laps.seconds
         return batch
 
     def _horizons_of(self, source: Source) -> Horizons:
@@ -266,4 +279,4 @@ def _only(schema: Schema, keys: Collection[str] | None) -> Schema:
             raise AlignmentError(f"the mixture has no {key!r}.{did_you_mean(key, schema.features)} It has: {here}")
     features = {key: feature for key, feature in schema.features.items() if key in keys}
     lacking = {key: names for key, names in schema.lacking.items() if key in keys}
-    return Schema(features, lacking, schema.dropped, schema.condition)
+    return Schema(features, lacking, schema.dropped, schema.condition, schema.padded.intersection(keys))

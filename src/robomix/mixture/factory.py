@@ -2,16 +2,16 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
-from robomix.config import MixtureConfig, SourceConfig, resolve_root
-from robomix.errors import ConfigError, RobomixError
-from robomix.formats import Dataset, open_dataset
-from robomix.formats.rate import as_rate
-from robomix.formats.resampling.dataset import resampled
+from robomix.config import MixtureConfig, SourceConfig
+from robomix.formats import Dataset
 from robomix.mixture.alignment import Schema, align
 from robomix.mixture.condition import condition_of
 from robomix.mixture.dataset import ImageTransform, Mixture
+from robomix.mixture.materialized import materialized, read_index
+from robomix.mixture.opening import open_each
 from robomix.mixture.source import Horizons, Source
 from robomix.mixture.split import split
 
@@ -66,29 +66,18 @@ def make_mixture(
 
 def open_sources(config: MixtureConfig, *, drop_n_last_frames: int = 0) -> list[Source]:
     """The sources of `config`, opened. Raises what is wrong with one of them, or one ConfigError for several."""
-    sources: list[Source] = []
     drawn = config.drawn()
-    errors: list[RobomixError] = []
-    for entry in config.datasets:
-        try:
-            dataset = at_rate(open_dataset(resolve_root(entry), fps=entry.fps), config.rate, entry)
-            name, by, drop = str(entry.name), config.normalize_by, drop_n_last_frames
-            sources.append(Source(dataset, entry, name=name, normalize_by=by, drop_n_last_frames=drop))
-            sources[-1].is_drawn = entry.name in drawn
-        except RobomixError as error:
-            errors.append(error)
-    if len(errors) > 1:
-        listing = "".join(f"\n  {error}" for error in errors)
-        raise ConfigError(f"{len(errors)} of {len(config.datasets)} datasets cannot be used{listing}")
-    if errors:
-        raise errors[0]
-    return sources
+    folders = None if config.materialized is None else read_index(Path(config.materialized))
 
+    def made(dataset: Dataset, entry: SourceConfig) -> Source:
+        if folders is not None:
+            dataset, entry = materialized(dataset, entry, folders)
+        name, by, drop = str(entry.name), config.normalize_by, drop_n_last_frames
+        source = Source(dataset, entry, name=name, normalize_by=by, drop_n_last_frames=drop)
+        source.is_drawn = entry.name in drawn
+        return source
 
-def at_rate(dataset: Dataset, rate: float | Literal["native"], entry: SourceConfig) -> Dataset:
-    """`dataset`, that of `entry`, at the mixture's `rate`. Raises ConfigError for a `resample` that does not fit it."""
-    fps = dataset.fps if rate == "native" else as_rate(rate, "dataset.rate")
-    return resampled(dataset, fps, entry.resample, f"source {entry.name!r}: resample")
+    return open_each(config, made)
 
 
 def policy_horizons(policy: Any, schema: Schema) -> Horizons:

@@ -29,7 +29,7 @@ def idle_rows(dataset: Dataset, rule: IdleConfig | None, name: str) -> np.ndarra
     if rule is None:
         return NO_ROWS
     column = _column(dataset, rule.key, f"source {name!r}: idle")
-    begins = _moves(column, rule.below)
+    begins = moves(column, rule.below)
     begins[dataset.episodes.starts[:-1]] = True
     first = np.flatnonzero(begins)
     stop = np.append(first[1:], len(begins))
@@ -60,7 +60,7 @@ def successful(dataset: Dataset, rule: SuccessConfig, ordinals: np.ndarray, name
     return kept
 
 
-def _moves(column: np.ndarray, below: float) -> np.ndarray:
+def moves(column: np.ndarray, below: float) -> np.ndarray:
     """(N,) bool: any entry of a row differs by more than `below` from the row before; the first has none before."""
     flat = column.reshape(len(column), -1)
     moves = np.ones(len(flat), dtype=bool)

@@ -72,6 +72,11 @@ class FrameTable:
         run = _holder(self.drawable_bounds, drawable)
         return self.run_frames[run] + drawable - self.drawable_bounds[run]
 
+    def rows(self, frames: np.ndarray) -> np.ndarray:
+        """The dataset's rows of frames."""
+        episode, place = self.locate(frames)
+        return self.first_rows[episode] + place
+
     def locate(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For frames: their episode (position among the chosen) and their place in it."""
         episode = _holder(self.bounds, frames)

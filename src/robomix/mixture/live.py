@@ -18,6 +18,7 @@ from robomix.errors import AlignmentError, did_you_mean
 from robomix.features import ACTION, Feature, sample_feature
 from robomix.mixture.source import Source
 from robomix.mixture.steps import run_step
+from robomix.mixture.transforms.pictures import ResizeImages
 from robomix.mixture.transforms.windows import Window, Windows, covered, pick
 from robomix.mixture.undoing import undoing
 
@@ -160,7 +161,7 @@ class LiveSource:
                 f"environment has another name for it: `env: {{rename_map: {{ITS_NAME: {recorded}}}}}`."
             )
         value = observation[recorded]
-        if tuple(value.shape[1:]) != feature.shape:
+        if tuple(value.shape[1:]) != feature.shape and not self._is_resized(feature, tuple(value.shape[1:])):
             raise AlignmentError(
                 f"source {self.source.name!r} has {recorded!r} of shape {feature.shape}, and is given an observation "
                 f"of shape {tuple(value.shape[1:])}. The environment must be set up as it was for the recording."
@@ -168,6 +169,14 @@ class LiveSource:
         if value.is_floating_point() and not value.isfinite().all():
             raise AlignmentError(f"source {self.source.name!r}: the observation {recorded!r} is NaN or infinite")
         return value.to(getattr(torch, self._feature(key).dtype))
+
+    def _is_resized(self, feature: Feature, shape: tuple[int, ...]) -> bool:
+        """Whether pictures of `shape` are resized first of all to what the dataset's have been resized to on the disk
+        (`mixture.materialized`), so that the robot's are as large as they were recorded.
+        """
+        first = self.source.transforms[0] if self.source.transforms else None
+        is_small = isinstance(first, ResizeImages) and feature.is_camera and list(feature.shape[1:]) == first.size
+        return is_small and len(shape) == 3 and shape[0] == feature.shape[0]
 
     def _read(self, key: str, window: Window, n: int) -> Tensor:
         """A window of the past, which before the episode is its first frame; something recorded of what comes later."""

@@ -11,13 +11,15 @@ import numpy as np
 import torch
 
 from robomix.config import SourceConfig
-from robomix.errors import AlignmentError, ConfigError, did_you_mean
-from robomix.features import BOOKKEEPING, Feature, sample_feature
+from robomix.errors import AlignmentError
+from robomix.features import Feature, sample_feature
 from robomix.formats.base import Dataset
 from robomix.mixture.episodes import chosen_episodes
 from robomix.mixture.filters import idle_rows
 from robomix.mixture.frames import FrameTable
 from robomix.mixture.groups import group_name
+from robomix.mixture.mapping import mapped_keys
+from robomix.mixture.padding import PaddingColumns, StoredPadding
 from robomix.mixture.prompts import prompt_of
 from robomix.mixture.steps import feature_like, run_step
 from robomix.mixture.transforms import DatasetTransformStep, SampleError, Window, Windows, build_transform
@@ -35,8 +37,12 @@ class Part:
 
     values: dict[str, Any]
     """Mixture key to tensor (n, ...) or (n, T, ...), before the transforms."""
-    time_is_pad: dict[str, np.ndarray]
-    """Key with a horizon to (n, T) bool: the step lies outside the episode, its value is the nearest one inside."""
+    is_pad: dict[str, np.ndarray]
+    """Key with a horizon to (n, T) bool: the step lies outside the episode, its value is the nearest one inside; or
+    the dataset says that the frame has none. Key of which it says so, without a horizon, to (n,) bool.
+    """
+    dim_is_pad: dict[str, np.ndarray]
+    """Key to (n, D) bool, for vectors of which the dataset says which entries are padding."""
     episode: np.ndarray
     """(n,) int64: position among the source's chosen episodes."""
     frame_index: np.ndarray
@@ -84,11 +90,14 @@ class Source:
         if config.idle is not None:
             log.info("source %r: idle leaves out %d of %d frames", name, self.num_idle, self.frames.num_frames)
         self.check_drawable()
-        self._dataset_key = self._mapped_keys()
+        self._dataset_key = mapped_keys(dataset, config.feature_map, name)
         self._mapped = {key: dataset.features[old] for key, old in self._dataset_key.items()}
+        self.padding = StoredPadding.of(dataset, self._dataset_key, config.feature_map)
+        """What the dataset itself says is padding."""
         self._transforms = self._build_transforms()
         self._before: list[dict[str, Feature]] = []  # what each transform is given
         self.features = self._transformed_features()
+        self.padding.check(self.features, f"source {name!r}")
         self.relative = self._relative_keys()
 
     def of_episodes(self, ordinals: np.ndarray) -> "Source":
@@ -101,6 +110,20 @@ class Source:
     def num_idle(self) -> int:
         """Frames of the chosen episodes that the filter `idle` leaves out."""
         return self.counted.num_frames - self.counted.num_drawable
+
+    @property
+    def said_padding(self) -> Mapping[str, PaddingColumns]:
+        """By feature, the columns in which the dataset says what of it is padding."""
+        return self.padding.columns
+
+    def padded_shares(self, key: str) -> np.ndarray:
+        """(D,) float64: in which share of the frames that count each entry of its `key` is padding by that word."""
+        feature, table = self.features[key], self.counted
+        entries = feature.valid_dim if feature.is_vector else 1
+        if key not in self.padding.columns:
+            return np.zeros(entries)
+        rows = table.rows(table.from_drawable(np.arange(table.num_drawable)))
+        return self.padding.shares(key, rows, entries)
 
     @property
     def fps(self) -> float:
@@ -145,8 +168,7 @@ class Source:
         after = {key: _window(horizons.get(key)) for key in self.features if key in keys}
         part = self._read(frames, self.windows_for(after), texts)
         for key, window in after.items():
-            if window is not None:
-                part.time_is_pad[key] = self._rows(part, window)[1]
+            self._mask(part, key, window)
         return part
 
     def finish(self, part: Part) -> dict[str, Any]:
@@ -195,7 +217,7 @@ class Source:
         rows = self.frames.first_rows[episode] + frame_index
         task = self.dataset.task_indices()[rows] if self.config.lang is None else np.zeros(len(rows), np.int64)
         texts = np.zeros(len(rows), np.uint64) if texts is None else texts
-        part = Part({}, {}, episode, frame_index, task, texts, windows)
+        part = Part({}, {}, {}, episode, frame_index, task, texts, windows)
         for key, feature in self._mapped.items():
             if key in windows[0]:
                 window = windows[0][key]
@@ -208,6 +230,17 @@ class Source:
         steps = part.frame_index[:, None] + np.asarray(window, dtype=np.int64)
         inside = np.clip(steps, 0, length[:, None] - 1)
         return self.frames.first_rows[part.episode][:, None] + inside, inside != steps
+
+    def _mask(self, part: Part, key: str, window: Window) -> None:
+        """Notes what of `key` is padding: outside of episodes, or by the dataset's own word."""
+        steps = self.frames.first_rows[part.episode] + part.frame_index
+        if self.features[key].is_vector:
+            dims = self.padding.dims(key, steps, self.features[key].valid_dim)
+            part.dim_is_pad |= {} if dims is None else {key: dims}
+        if window is not None:
+            steps, part.is_pad[key] = self._rows(part, window)
+        if (absent := self.padding.absent(key, steps)) is not None:
+            part.is_pad[key] = part.is_pad.get(key, False) | absent
 
     def _use(self, ordinals: np.ndarray) -> None:
         """Takes the episodes at `ordinals` of the dataset."""
@@ -233,31 +266,6 @@ class Source:
     def place_of(self, i: int) -> str:
         """Transform `i`, for errors."""
         return f"source {self.name!r}, transforms[{i}] ({self.config.transforms[i].type})"
-
-    def _mapped_keys(self) -> dict[str, str]:
-        """Mixture key to dataset key, in the dataset's order, for numeric features and cameras."""
-        rename = self.config.feature_map
-        for old in rename:
-            if old not in self.dataset.features:
-                known = ", ".join(self.dataset.features)
-                hint = did_you_mean(old, self.dataset.features)
-                if old in BOOKKEEPING:
-                    hint = " robomix derives it; it cannot be renamed."
-                raise ConfigError(
-                    f"source {self.name!r}: feature_map names {old!r}, which is not there.{hint} Here: {known}"
-                )
-        mapped: dict[str, str] = {}
-        for old, feature in self.dataset.features.items():
-            key = rename.get(old, old)
-            if key is None or feature.kind not in ("numeric", "camera"):
-                continue
-            if key in mapped:
-                raise ConfigError(
-                    f"source {self.name!r}: both {mapped[key]!r} and {old!r} would be called {key!r}. "
-                    f"Map one of them to another name, or to null to leave it out."
-                )
-            mapped[key] = old
-        return mapped
 
     def _build_transforms(self) -> list[DatasetTransformStep]:
         where = f"source {self.name!r}, transforms"

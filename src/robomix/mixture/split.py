@@ -13,13 +13,17 @@ of the episode; where there are none, its episode_index.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robomix.errors import ConfigError
 from robomix.formats.base import Dataset
-from robomix.mixture.source import Source
+from robomix.mixture.padding import PaddingColumns, padding_columns
+
+if TYPE_CHECKING:  # it takes torch, which those who only compare recordings can do without
+    from robomix.mixture.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,7 @@ _ACTIONS = ("action", "actions")
 _SHOWN = 10
 
 
-def split(sources: Sequence[Source], val_fraction: float) -> list[Source]:
+def split(sources: Sequence["Source"], val_fraction: float) -> list["Source"]:
     """`sources` without the episodes that are held out, which each has as `held_out`; as they are where none asks.
 
     A source's `val_episodes` or `val_fraction` wins over the mixture's `val_fraction`. What one source holds out is
@@ -53,21 +57,49 @@ def split(sources: Sequence[Source], val_fraction: float) -> list[Source]:
 
 
 def episode_keys(dataset: Dataset, ordinals: np.ndarray) -> np.ndarray:
-    """(E,) uint64: a hash of the content of each of the episodes at `ordinals` (E,), equal for copies of one."""
+    """(E,) uint64: a hash of the content of each of the episodes at `ordinals` (E,), equal for copies of one.
+
+    What the dataset itself says is padding is not content, so an episode has the same hash in a merged dataset.
+    """
     recording = dataset.recording
-    numeric = sorted(key for key, feature in recording.features.items() if feature.kind == "numeric")
+    padding = padding_columns(recording.features)
+    masks = {mask for columns in padding.values() for mask in columns.names}
+    numeric = sorted(key for key, f in recording.features.items() if f.kind == "numeric" and key not in masks)
     exact = [key for key in _ACTIONS if key in numeric][:1]
     actions = exact or [key for key in numeric if key.startswith(_ACTIONS)]
-    columns = {key: recording.column(key) for key in numeric}
-    starts, ids = recording.episodes.starts, recording.episodes.ids
+    ids = recording.episodes.ids
     keys = np.empty(len(ordinals), dtype=np.uint64)
     for i, e in enumerate(ordinals):
-        rows = slice(starts[e], starts[e + 1])
-        values = [_single(columns[key][rows]) for key in actions]
+        values = list(_recorded(recording, actions, padding, e))
         if not any((of_key != of_key[:1]).any() for of_key in values):
-            values = [_single(columns[key][rows]) for key in numeric]
+            values = list(_recorded(recording, numeric, padding, e))
         keys[i] = _hash(values or [np.array([ids[e]], dtype="<i8")])
     return keys
+
+
+def recorded_values(dataset: Dataset, key: str, ordinal: int) -> np.ndarray | None:
+    """(T, ...) float32: the column `key` of an episode as recorded, by its position, without entries that are padding;
+    None where all is.
+    """
+    recording = dataset.recording
+    return next(_recorded(recording, [key], padding_columns(recording.features), ordinal), None)
+
+
+def _recorded(
+    recording: Dataset, keys: Sequence[str], padding: Mapping[str, PaddingColumns], ordinal: int
+) -> Iterator[np.ndarray]:
+    rows = slice(*recording.episodes.starts[ordinal : ordinal + 2])
+    for key in keys:
+        values, said = _single(recording.column(key)[rows]), padding.get(key, PaddingColumns())
+        if said.dims is not None:
+            values = values[:, ~recording.column(said.dims)[rows].all(axis=0)]
+        if values.size and (said.absent is None or not recording.column(said.absent)[rows].all()):
+            yield values
+
+
+def hash_of_numbers(arrays: Sequence[np.ndarray]) -> int:
+    """A hash of 64 bits of `arrays`, taken in single precision: what `episode_keys` does with the recorded actions."""
+    return _hash([_single(values) for values in arrays])
 
 
 def _single(values: np.ndarray) -> np.ndarray:
@@ -86,14 +118,14 @@ def _hash(arrays: Sequence[np.ndarray]) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def _fraction(source: Source, val_fraction: float) -> float | None:
+def _fraction(source: "Source", val_fraction: float) -> float | None:
     """The share that a source is to hold out; None where it lists episodes in place of it."""
     if source.config.val_episodes is not None:
         return None
     return val_fraction if source.config.val_fraction is None else source.config.val_fraction
 
 
-def _asked(source: Source, keys: np.ndarray, fraction: float | None) -> np.ndarray:
+def _asked(source: "Source", keys: np.ndarray, fraction: float | None) -> np.ndarray:
     """(E,) bool: the episodes that a source itself holds out."""
     if fraction is not None:
         return keys < np.float64(fraction) * 2.0**64
@@ -109,7 +141,7 @@ def _asked(source: Source, keys: np.ndarray, fraction: float | None) -> np.ndarr
 
 
 def _check(
-    sources: Sequence[Source],
+    sources: Sequence["Source"],
     fractions: Sequence[float | None],
     asked: Sequence[np.ndarray],
     held: Sequence[np.ndarray],
@@ -135,7 +167,7 @@ def _check(
         )
 
 
-def _parted(source: Source, is_held: np.ndarray) -> Source:
+def _parted(source: "Source", is_held: np.ndarray) -> "Source":
     training = source.of_episodes(source.ordinals[~is_held])
     training.check_drawable()
     training.held_out = source.of_episodes(source.ordinals[is_held])

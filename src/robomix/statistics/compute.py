@@ -50,7 +50,8 @@ class Group:
         share = np.ones(entries)
         for source, of_source in zip(self.sources, self.shares, strict=True):
             if key in source.features:
-                share[: source.features[key].valid_dim if feature.is_vector else entries] -= of_source
+                real = 1 - source.padded_shares(key)
+                share[: len(real) if feature.is_vector else entries] -= of_source * real
         return np.where(share < 1e-12, 0.0, share)  # what is left of 1 - 0.1 - 0.9 is no padding
 
 

@@ -70,11 +70,10 @@ def _numbers(source: Source, key: str, window: Window) -> list[Summary]:
     every = 1 if window is None else -(-count * len(window) // _MAX_STEPS)
     for start in range(0, count, size * every):
         frames = table.from_drawable(np.arange(start, min(start + size * every, count), every))
-        values, is_pad = _read(source, frames, key, window)
+        values, is_pad, dim_is_pad = _read(source, frames, key, window)
         values = values.reshape(is_pad.size, -1)[:, :entries]
         try:
-            inside = values[~is_pad.reshape(-1)]
-            blocks.append([summarize(column) for column in np.ascontiguousarray(inside.T)])
+            blocks.append(_summarized(values, is_pad, dim_is_pad))
         except ValueError:
             bad = int(np.flatnonzero(~np.isfinite(values).all(axis=1) & ~is_pad.reshape(-1))[0])
             row, step = divmod(bad, is_pad.shape[1])
@@ -87,6 +86,15 @@ def _numbers(source: Source, key: str, window: Window) -> list[Summary]:
     return [merge([block[d] for block in blocks]) for d in range(entries)]
 
 
+def _summarized(values: np.ndarray, is_pad: np.ndarray, dim_is_pad: np.ndarray | None) -> list[Summary]:
+    """One Summary per entry of `values` (n * T, D), without those that `is_pad` (n, T) or `dim_is_pad` (n, D) mask."""
+    inside = ~is_pad.reshape(-1)
+    if dim_is_pad is None:
+        return [summarize(column) for column in np.ascontiguousarray(values[inside].T)]
+    real = inside[:, None] & ~np.repeat(dim_is_pad[:, : values.shape[1]], is_pad.shape[1], axis=0)
+    return [summarize(column[of_column]) for column, of_column in zip(values.T, real.T, strict=True)]
+
+
 def _bytes_per_frame(source: Source, key: str, window: Window) -> int:
     """What must be read for one frame of `key`: a transform may ask for camera images along with the numbers."""
     part = source.begin(np.zeros(1, dtype=np.int64), {} if window is None else {key: window}, [key])
@@ -94,17 +102,31 @@ def _bytes_per_frame(source: Source, key: str, window: Window) -> int:
 
 
 def _camera(source: Source, key: str) -> list[Summary]:
-    frames = source.counted.from_drawable(sampled_frames(source.counted.num_drawable))
+    drawable = _drawable(source, key)
+    frames = source.counted.from_drawable(drawable[sampled_frames(len(drawable))])
     counts = sum(
-        histogram(_read(source, frames[i : i + _CAMERA_BLOCK], key)[0]) for i in range(0, len(frames), _CAMERA_BLOCK)
+        (histogram(_read(source, frames[i : i + _CAMERA_BLOCK], key)[0]) for i in range(0, len(frames), _CAMERA_BLOCK)),
+        start=np.zeros((source.features[key].shape[0], 256), np.int64),
     )
     return summarize_histogram(np.asarray(counts))
 
 
-def _read(source: Source, frames: np.ndarray, key: str, window: Window = None) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, ...) or (n, T, ...) of `key`, and which of the window's steps (n, T) lie outside the episode."""
+def _drawable(source: Source, key: str) -> np.ndarray:
+    """Those of the drawable frames that have the camera `key`: all, but where the dataset says otherwise."""
+    drawable = np.arange(source.counted.num_drawable)
+    absent = source.padding.absent(key, source.counted.rows(source.counted.from_drawable(drawable)))
+    return drawable if absent is None else drawable[~absent]
+
+
+def _read(
+    source: Source, frames: np.ndarray, key: str, window: Window = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Values (n, ...) or (n, T, ...) of `key`, which of the window's steps (n, T) are padding, as those outside the
+    episode, and which entries of the vectors (n, D), where the dataset says so.
+    """
     part = source.begin(frames, {} if window is None else {key: window}, [key])
     for job in part.jobs:
         job()
     values = source.finish(part)[key].numpy()
-    return values, part.time_is_pad.get(key, np.zeros((len(frames), 1), dtype=bool))
+    is_pad = part.is_pad.get(key, np.zeros(len(frames), dtype=bool)).reshape(len(frames), -1)
+    return values, is_pad, part.dim_is_pad.get(key)

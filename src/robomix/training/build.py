@@ -1,4 +1,4 @@
-"""The parts of a training, built from its config: policy, optimizer, scheduler, image augmentation."""
+"""The parts of a training, built from its config: its samples and their order, policy, optimizer, scheduler."""
 
 import copy
 import logging
@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from robomix.config import MixtureConfig
 from robomix.errors import AlignmentError, ConfigError
 from robomix.mixture.dataset import Mixture
+from robomix.mixture.factory import make_mixture
+from robomix.mixture.resolve import make_schedule
+from robomix.mixture.schedule import Schedule
 from robomix.training.config import TrainConfig
 from robomix.training.lerobot import (
     Accelerator,
@@ -27,6 +31,17 @@ from robomix.training.policy_cuts import PADDED_INSIDE, masked_cameras
 REWARD = "next.reward"
 
 log = logging.getLogger(__name__)
+
+
+def build_data(dataset: MixtureConfig, policy: Any, *, seed: int, batch_size: int) -> tuple[Mixture, Schedule]:
+    """What a training on `dataset` draws from, and when; `batch_size` is that over all ranks.
+
+    `policy` is a LeRobot policy config, whose windows samples have and whose features they keep; None keeps all, of
+    single frames. Raises RobomixError for what cannot be opened or does not fit.
+    """
+    mixture = make_mixture(dataset, policy=policy, image_transform=build_image_transform(dataset), seed=seed)
+    schedule = make_schedule(mixture.sources, dataset, seed=seed, batch_size=batch_size)
+    return (mixture if policy is None else mixture.only(policy_keys(mixture, policy))), schedule
 
 
 def policy_keys(mixture: Mixture, policy: Any) -> list[str]:
@@ -136,9 +151,9 @@ def build_accelerator(config: TrainConfig) -> Accelerator:
     )
 
 
-def build_image_transform(config: TrainConfig) -> Callable[[torch.Tensor], torch.Tensor] | None:
+def build_image_transform(dataset: MixtureConfig) -> Callable[[torch.Tensor], torch.Tensor] | None:
     """LeRobot's random camera augmentation, where the mixture file enables it."""
-    settings = dict(config.dataset.image_transforms)
+    settings = dict(dataset.image_transforms)
     if not settings.get("enable"):
         return None
     try:

@@ -63,6 +63,17 @@ def parse_train_args(argv: Sequence[str]) -> TrainConfig:
     return cfg
 
 
+def read_training_file(path: Path) -> TrainConfig:
+    """The training that the file `path` describes, for those that look at it and run none: it needs no folder.
+
+    Raises ConfigError with everything that is wrong with it.
+    """
+    register_third_party_plugins()
+    data = copied(read_document(path))
+    data.pop("output_dir", None)
+    return _build_with([], data, str(path))
+
+
 def _parse_robomimic(path: str, flags: Sequence[Flag]) -> TrainConfig:
     """The training that a config of robomimic's describes, with flags laid over it."""
     for name, given in (("config_path", _text_of(flags, "config_path")), ("resume", _is_on(flags, "resume"))):

@@ -19,11 +19,10 @@ from tqdm import tqdm
 
 from robomix.errors import RobomixError
 from robomix.mixture.dataset import Mixture
-from robomix.mixture.factory import make_mixture
 from robomix.mixture.horizons import chunk_durations
 from robomix.mixture.loader import make_loader
 from robomix.mixture.permutation import key_of
-from robomix.mixture.resolve import as_records, as_table, make_schedule, shares, stages_records, stages_table
+from robomix.mixture.resolve import as_records, as_table, shares, stages_records, stages_table
 from robomix.mixture.schedule import Schedule
 from robomix.statistics.given import config_stats, fingerprint_of_given
 from robomix.statistics.safe import safe_stats
@@ -31,10 +30,9 @@ from robomix.training import checkpoint as checkpoints
 from robomix.training.black_pictures import warn_of_black_pictures
 from robomix.training.build import (
     build_accelerator,
-    build_image_transform,
+    build_data,
     build_optimizer,
     build_policy,
-    policy_keys,
     taken_keys,
 )
 from robomix.training.conditioning import check_condition, check_weights
@@ -64,13 +62,9 @@ def train(config: TrainConfig) -> int:
     accelerator = build_accelerator(config)
 
     # What is drawn, and when.
-    mixture = make_mixture(
-        config.dataset, policy=config.policy, image_transform=build_image_transform(config), seed=config.seed
-    )
     batch_size = config.batch_size * accelerator.num_processes
-    schedule = make_schedule(mixture.sources, config.dataset, seed=config.seed, batch_size=batch_size)
+    mixture, schedule = build_data(config.dataset, config.policy, seed=config.seed, batch_size=batch_size)
     table = shares(mixture.sources, schedule, config.steps)
-    mixture = mixture.only(policy_keys(mixture, config.policy))
     if accelerator.is_main_process:
         _print_mixture(mixture, table, stages_table(schedule))
     names = [source.name for source in mixture.sources]

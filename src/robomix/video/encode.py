@@ -26,6 +26,9 @@ from robomix.errors import ConfigError, RobomixError, did_you_mean
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a banner per video to stderr; 1 leaves it only errors.
 
+_THREADS = 4
+"""x264 gives other bytes for another number of threads, and by default takes as many as fit the machine."""
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -98,6 +101,7 @@ class VideoEncoder:
             self._stream = self._container.add_stream(encoder.name, rate=Fraction(fps), options=encoder.options())
             self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, encoder.pix_fmt
             self._stream.codec_context.time_base = self._time_base
+            self._stream.codec_context.thread_count = _THREADS
         except BaseException:
             self.discard()
             raise

@@ -29,6 +29,16 @@ class SampleTable:
     """(n,) bool: samples that decode on their own."""
 
 
+@dataclass(frozen=True)
+class Presentation:
+    """How the only video track of a file is to be shown."""
+
+    rotation: int
+    """Degrees, clockwise: 0, 90, 180 or 270."""
+    descriptions: int
+    """Sets of decoder parameters; more than one: the decoder changes on the way."""
+
+
 class _DeclinedError(Exception):
     """Something legal that the simple reading here does not cover."""
 
@@ -50,6 +60,31 @@ def read_sample_table(path: Path) -> SampleTable | None:
         return _samples(videos[0], _timescale(top[b"mvhd"])) if len(videos) == 1 else None
     except (_DeclinedError, struct.error, KeyError, ValueError, IndexError):
         return None
+
+
+def read_presentation(path: Path) -> Presentation | None:
+    """How the video of an MP4 file is to be shown; None for other containers and what is not understood."""
+    try:
+        index = _read_index(path)
+        videos = [
+            track
+            for track in (dict(_boxes(body)) for name, body in _boxes(index or b"") if name == b"trak")
+            if _handler(track) == b"vide"
+        ]
+        table = dict(_boxes(dict(_boxes(dict(_boxes(videos[0][b"mdia"]))[b"minf"]))[b"stbl"]))
+        return Presentation(_rotation(videos[0][b"tkhd"]), struct.unpack_from(">I", table[b"stsd"], 4)[0])
+    except (FormatError, OSError, _DeclinedError, struct.error, KeyError, ValueError, IndexError):
+        return None
+
+
+def _rotation(header: bytes) -> int:
+    """From the matrix of `tkhd`, whose entries a, b are the cosine and sine of the angle in 16.16 fixed point."""
+    cosine, sine = struct.unpack_from(">ii", header, 52 if header[0] == 1 else 40)
+    return {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}.get((_sign(cosine), _sign(sine)), 0)
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
 
 
 def _read_index(path: Path) -> bytes | None:

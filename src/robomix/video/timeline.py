@@ -117,19 +117,27 @@ def read_timeline(path: Path) -> Timeline:
 
 def walk_packets(path: Path) -> Timeline:
     """The frames of a file by reading all its packets, without decoding them."""
+    times, is_key = packet_times(path)
+    if any(time is None for time in times):
+        return Timeline(len(times), None, np.zeros(1, np.int64), 0)
+    return _from_samples(np.array(times, np.int64), np.array(is_key, bool))
+
+
+def packet_times(path: Path) -> tuple[list[int | None], list[bool]]:
+    """Presentation time and whether it is a key frame, of each packet that shows a frame, in decoding order."""
     times: list[int | None] = []
     is_key = []
     with open_video(path) as container:
         try:
             for packet in container.demux(container.streams.video[0]):
+                if packet.is_corrupt:
+                    break  # the file is cut off here
                 if packet.size and not packet.is_discard:
                     times.append(packet.pts)
                     is_key.append(packet.is_keyframe)
         except av.FFmpegError as error:
             raise FormatError(f"{path} is damaged after {len(times)} frames: {error}. Download it again.") from error
-    if any(time is None for time in times):
-        return Timeline(len(times), None, np.zeros(1, np.int64), 0)
-    return _from_samples(np.array(times, np.int64), np.array(is_key, bool))
+    return times, is_key
 
 
 def _from_samples(times: np.ndarray, is_key: np.ndarray) -> Timeline:

@@ -21,9 +21,10 @@ class VideoCamera:
 
     def __init__(self, key: str, root: Path, episodes: Episodes, entry: Entry) -> None:
         self._key, self._episodes = key, episodes
-        self._paths = [root / name for name in entry.meta["videos"][key]]
+        self.paths = [root / name for name in entry.meta["videos"][key]]
+        """The camera's files."""
         self._file_of, self._first = entry.array(f"file {key}"), entry.array(f"first {key}")
-        self._needed = np.zeros(len(self._paths), np.int64)
+        self._needed = np.zeros(len(self.paths), np.int64)
         np.maximum.at(self._needed, self._file_of, self._first + episodes.lengths)
 
     def groups(self, rows: np.ndarray) -> list[FrameGroup]:
@@ -32,7 +33,7 @@ class VideoCamera:
         files = self._file_of[ordinals]
         frames = self._first[ordinals] + rows - self._episodes.starts[ordinals]
         order = np.lexsort((frames, files))
-        bounds = np.flatnonzero(np.diff(files[order], prepend=-1, append=len(self._paths)))
+        bounds = np.flatnonzero(np.diff(files[order], prepend=-1, append=len(self.paths)))
         groups: list[FrameGroup] = []
         for begin, end in pairwise(bounds.tolist()):
             positions = order[begin:end]
@@ -41,12 +42,12 @@ class VideoCamera:
 
     def _share(self, file: int, frames: np.ndarray, positions: np.ndarray, rows: np.ndarray) -> Iterator[FrameGroup]:
         many = len(frames) >= 2 * MIN_SHARE
-        for share in shares(frames, decoders.timeline(self._paths[file])) if many else [slice(None)]:
+        for share in shares(frames, decoders.timeline(self.paths[file])) if many else [slice(None)]:
             yield FrameGroup(positions[share], partial(self._read, file, frames[share], positions[share], rows[share]))
 
     def _read(self, file: int, frames: np.ndarray, positions: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
         try:
-            with decoders.lend(self._paths[file]) as decoder:
+            with decoders.lend(self.paths[file]) as decoder:
                 self._check_count(file, decoder, frames, rows)
                 decoder.read_into(frames, out, positions)
         except FormatError as error:

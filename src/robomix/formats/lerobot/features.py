@@ -30,7 +30,7 @@ def parse_features(declared: Mapping[str, Mapping[str, Any]], info: Path) -> tup
         dtype = str(spec.get("dtype")).removeprefix("torch.")
         if key in BOOKKEEPING:
             continue
-        if dtype in ("video", "image") and _is_depth(spec):
+        if dtype in ("video", "image") and is_depth(spec):
             warnings.append(f"left out {key!r}: depth cameras are not supported yet")
         elif dtype in ("video", "image"):
             features[key] = Feature("camera", "uint8", _camera_shape(spec, where), storage=dtype)
@@ -48,7 +48,7 @@ def _numeric(key: str, dtype: str, spec: Mapping[str, Any], where: str) -> Featu
     # LeRobot hands out one-entry values as scalars; what policies take as vectors keeps its axis.
     if shape == (1,) and not key.startswith(("observation", "action")):
         shape = ()
-    return Feature("numeric", dtype, shape, names=_names(spec.get("names"), shape))
+    return Feature("numeric", dtype, shape, names=entry_names(spec.get("names"), shape))
 
 
 def _shape(spec: Mapping[str, Any], where: str) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ def _shape(spec: Mapping[str, Any], where: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _names(names: object, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+def entry_names(names: object, shape: tuple[int, ...]) -> tuple[str, ...] | None:
     """Names of a vector's entries, from a list, a list in a list, `{"motors": [...]}` or `{"x": 0, "y": 1}`."""
     if isinstance(names, dict) and all(isinstance(place, int) for place in names.values()):
         flat = [str(name) for name, _ in sorted(names.items(), key=itemgetter(1))]
@@ -95,7 +95,8 @@ def _camera_shape(spec: Mapping[str, Any], where: str) -> tuple[int, int, int]:
     return channels, shape[sides[0]], shape[sides[1]]
 
 
-def _is_depth(spec: Mapping[str, Any]) -> bool:
+def is_depth(spec: Mapping[str, Any]) -> bool:
+    """Whether a camera's declaration says that it holds distances, by any of the marks in use."""
     blocks = [spec, *(spec[name] for name in ("info", "video_info") if isinstance(spec.get(name), dict))]
     return any(block.get(flag) is True for block in blocks for flag in ("is_depth_map", "video.is_depth_map"))
 

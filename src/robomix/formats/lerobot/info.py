@@ -16,7 +16,7 @@ from robomix.formats.rate import as_rate
 
 READABLE = ("v2.0", "v2.1", "v3.0")
 _FIELD = re.compile(r"\{(\w*)(?::0?(\d{1,2})d)?\}")
-_DEFAULT_PATHS = {
+DEFAULT_PATHS = {
     "v2": (
         "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
         "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
@@ -26,6 +26,7 @@ _DEFAULT_PATHS = {
         "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
     ),
 }
+"""LeRobot's own templates of data and video files, by layout."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Info:
     @property
     def default_video_path(self) -> str:
         """LeRobot's own template for this version."""
-        return _DEFAULT_PATHS[self.version[:2]][1]
+        return DEFAULT_PATHS[self.version[:2]][1]
 
     def folders(self) -> list[str]:
         """The folders of `root` that hold the dataset: LeRobot's own and those the templates name."""
@@ -71,7 +72,7 @@ def read_info(root: Path) -> Info:
             "Restore the file from the source of the dataset."
         )
     chunks_size, robot_type = raw.get("chunks_size"), raw.get("robot_type")
-    data_path, video_path = _DEFAULT_PATHS[version[:2]]
+    data_path, video_path = DEFAULT_PATHS[version[:2]]
     return Info(
         root=root,
         version=version,

@@ -80,12 +80,13 @@ def episode_table(
 ) -> pa.Table:
     """The rows of one episode, columns in the order of `features` and then `bookkeeping`; videos have no column."""
     columns = {
-        key: _image_column(images[key]) if feature.is_camera else _numeric_column(numeric[key])
+        key: image_column(images[key]) if feature.is_camera else numeric_column(numeric[key])
         for key, feature in features.items()
         if feature.storage != "video"
     }
     columns |= {key: pa.array(values) for key, values in bookkeeping.items()}
-    schema = {key: _huggingface_type(feature) for key, feature in features.items() if feature.storage != "video"}
+    kept = {key: feature for key, feature in features.items() if feature.storage != "video"}
+    schema = {key: huggingface_type("image" if f.is_camera else f.dtype, f.shape) for key, f in kept.items()}
     schema |= {key: {"dtype": str(values.dtype), "_type": "Value"} for key, values in bookkeeping.items()}
     return pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": schema}})})
 
@@ -103,7 +104,7 @@ def read_column(root: Path, key: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _numeric_column(values: np.ndarray) -> pa.Array:
+def numeric_column(values: np.ndarray) -> pa.Array:
     """(T, *shape) as scalars for shapes () and (1,), fixed-size lists for vectors, nested lists for more dimensions."""
     column = pa.array(np.ascontiguousarray(values).reshape(-1))
     shape = values.shape[1:]
@@ -114,18 +115,21 @@ def _numeric_column(values: np.ndarray) -> pa.Array:
     return column
 
 
-def _image_column(pngs: list[bytes]) -> pa.Array:
+def image_column(pngs: list[bytes]) -> pa.Array:
     cells = [{"bytes": png, "path": f"frame-{i:06d}.png"} for i, png in enumerate(pngs)]
     return pa.array(cells, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
 
 
-def _huggingface_type(feature: Feature) -> dict[str, Any]:
-    """The column's type for HF `datasets`; `Sequence` is the name that versions before and after 4.0 understand."""
-    value = {"dtype": feature.dtype, "_type": "Value"}
-    if feature.is_camera:
+def huggingface_type(dtype: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """A column's type for HF `datasets`, of dtype `image` or a number's or `string`.
+
+    `Sequence` is the name that versions before and after 4.0 understand.
+    """
+    value = {"dtype": dtype, "_type": "Value"}
+    if dtype == "image":
         return {"_type": "Image"}
-    if feature.shape in ((), (1,)):
+    if shape in ((), (1,)):
         return value
-    if len(feature.shape) == 1:
-        return {"feature": value, "length": feature.shape[0], "_type": "Sequence"}
-    return {"shape": list(feature.shape), "dtype": feature.dtype, "_type": f"Array{len(feature.shape)}D"}
+    if len(shape) == 1:
+        return {"feature": value, "length": shape[0], "_type": "Sequence"}
+    return {"shape": list(shape), "dtype": dtype, "_type": f"Array{len(shape)}D"}

@@ -34,14 +34,17 @@ def verify_video(file: VideoFile, fps: Fraction) -> None:
     try:
         with av.open(str(file.path)) as container:
             stream = container.streams.video[0]
-            packets = [packet for packet in container.demux(stream) if packet.size]
-            on_grid = all(packet.pts * stream.time_base * fps == i for i, packet in enumerate(packets))
+            found = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
+            frames_per_unit = stream.time_base * fps
     except av.error.FFmpegError as error:
         raise FormatError(f"{file.path}: cannot be read back ({error}). {_REMEDY}") from error
-    keys = {i for i, packet in enumerate(packets) if packet.is_keyframe}
-    if len(packets) != file.frames or not on_grid or not keys.issuperset(file.starts):
+    found.sort()  # with B-frames they come in another order than they are shown
+    times = np.array([time for time, _ in found], np.int64)
+    on_grid = np.array_equal(times * frames_per_unit.numerator, np.arange(len(times)) * frames_per_unit.denominator)
+    keys = {i for i, (_, is_key) in enumerate(found) if is_key}
+    if len(found) != file.frames or not on_grid or not keys.issuperset(file.starts):
         raise FormatError(
-            f"{file.path}: read back, it has {len(packets)} frames ({'on' if on_grid else 'off'} the {float(fps):g} Hz "
+            f"{file.path}: read back, it has {len(found)} frames ({'on' if on_grid else 'off'} the {float(fps):g} Hz "
             f"grid) and key frames at {sorted(keys)[:10]}; expected {file.frames} frames and key frames at "
             f"{file.starts[:10]}. {_REMEDY}"
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,10 @@ class ResampledDataset(Dataset):
     @property
     def recording(self) -> Dataset:
         return self.recorded.recording
+
+    @property
+    def cache_folder(self) -> Path:
+        return self._entry.folder
 
     @property
     def recorded_fps(self) -> Fraction:

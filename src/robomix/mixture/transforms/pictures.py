@@ -11,6 +11,17 @@ from robomix.features import Feature
 from robomix.mixture.transforms.base import DatasetTransformStep, Sample, register_dataset_transform
 
 
+def resized(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """`images` (..., C, H, W) uint8 as (..., C, height, width): bilinear with antialiasing, rounded to uint8.
+
+    Those that have the size come back as they are.
+    """
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
+    flat = images.reshape(-1, *images.shape[-3:])
+    return pictures.resize(flat, [height, width], antialias=True).reshape(*images.shape[:-2], height, width)
+
+
 @register_dataset_transform("resize_images")
 class ResizeImages(DatasetTransformStep):
     """Resizes every camera to (height, width): bilinear with antialiasing, rounded to uint8; proportions change."""
@@ -39,10 +50,7 @@ class ResizeImages(DatasetTransformStep):
         return dict(features) | resized
 
     def _resize(self, images: torch.Tensor) -> torch.Tensor:
-        if list(images.shape[-2:]) == self.size:
-            return images
-        flat = images.reshape(-1, *images.shape[-3:])
-        return pictures.resize(flat, self.size, antialias=True).reshape(*images.shape[:-2], *self.size)
+        return resized(images, *self.size)
 
 
 @register_dataset_transform("swap_red_blue")

@@ -1,0 +1,119 @@
+"""`robomix merge`: several datasets as one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from robomix.cli.writing import Shared, Switch, Writing, write
+from robomix.config import MixtureConfig
+from robomix.documents import read_document
+from robomix.errors import ConfigError, did_you_mean
+from robomix.tools.edit.storage import Storage
+from robomix.tools.merge.merge import Wishes, merged
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Writes several datasets, of any formats, as one LeRobot dataset; prints the plan first.
+
+    Say which by their paths, or by a mixture file, whose episodes, filters, feature maps, transforms and rate are
+    applied: the samples of the merged dataset are those of the mixture. Videos are copied as they are wherever nothing
+    changes their frames. Exit code 0: written, or with --dry_run could be; 2: refused, or a mistake in what was asked.
+    """
+
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The datasets, in the order in which their episodes come."""
+    writing: Annotated[Writing, Shared]
+    first: Path | None = None
+    """The first of two datasets, in place of paths."""
+    second: Path | None = None
+    """The second."""
+    config: Path | None = None
+    """A mixture file, in place of paths."""
+    map: Path | None = None
+    """A file with what features of each dataset are called: {PATH or folder's name: {old: new, unwanted: null}}."""
+    keep: Literal["intersection", "union"] | None = None
+    """What becomes of features that not all have: dropped; or filled with zeros, which a column KEY_is_pad marks.
+    Default: what the mixture file says in `features`; without a file they are refused."""
+    storage: Storage = "keep"
+    """How cameras are kept: as video, as pictures in the tables (PNG), or as they are."""
+    fps: float | None = None
+    """Resample all datasets to so many frames per second. Default: they must have one rate."""
+    robot_type: str | None = None
+    """The merged dataset's. Default: that of all; where they differ, it must be given."""
+    normalize_tasks: Switch = False
+    """Take tasks for one whose texts differ only in case, spaces, form of letters or a last dot or exclamation mark."""
+    task_map: Path | None = None
+    """A file with other texts for tasks: {old: new}."""
+    provenance: Switch = False
+    """Write into each episode's metadata where it comes from: the columns source and source_episode_index."""
+    drop_duplicates: Switch = False
+    """Leave out episodes that equal an earlier one in actions and all other numbers, in place of refusing them."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Merges what `argv` names. Raises RobomixError for what is wrong with it."""
+    arguments = tyro.cli(Arguments, prog="robomix merge", args=list(argv), use_underscores=True)
+    config, keep = _config(arguments)
+    wishes = Wishes(
+        keep,
+        arguments.storage,
+        arguments.robot_type,
+        arguments.normalize_tasks,
+        {} if arguments.task_map is None else _texts(arguments.task_map),
+        arguments.provenance,
+        arguments.drop_duplicates,
+        arguments.writing.codec or "libsvtav1",
+    )
+    joined = merged(config, wishes)
+    return write(joined.content, arguments.writing, notes=joined.notes, refusals=joined.refusals)
+
+
+def _config(arguments: Arguments) -> tuple[MixtureConfig, Literal["intersection", "union"] | None]:
+    """What is merged, and what becomes of features that not all have."""
+    pair = [path for path in (arguments.first, arguments.second) if path is not None]
+    given = [bool(arguments.paths), bool(pair), arguments.config is not None]
+    if sum(given) != 1 or len(pair) == 1:
+        raise ConfigError("say what to merge by one of: paths, --first with --second, --config.")
+    if arguments.config is not None:
+        if arguments.map is not None:
+            raise ConfigError("--map cannot stand beside --config, whose datasets have a `feature_map` of their own.")
+        config = _mixture(arguments.config)
+        keep: Literal["intersection", "union"] | None = arguments.keep or config.features
+    else:
+        paths = list(arguments.paths) or pair
+        maps = {} if arguments.map is None else _maps(arguments.map, paths)
+        entries = [{"root": str(path), "feature_map": maps.get(path, {})} for path in paths]
+        config, keep = MixtureConfig.from_dict({"datasets": entries}), arguments.keep
+    return replace(config, rate=config.rate if arguments.fps is None else arguments.fps), keep
+
+
+def _mixture(path: Path) -> MixtureConfig:
+    data = read_document(path)
+    if not isinstance(data.get("dataset"), Mapping):
+        raise ConfigError(f"{path} has no block `dataset:`, which says what the mixture is.")
+    return MixtureConfig.from_dict(data["dataset"], origin=str(path))
+
+
+def _maps(file: Path, paths: Sequence[Path]) -> dict[Path, Any]:
+    """The feature map of each dataset, which the file names by its path or its folder's name."""
+    made: dict[Path, Any] = {}
+    for name, names in read_document(file).items():
+        meant = [path for path in paths if str(name) in (str(path), path.name)]
+        if len(meant) != 1:
+            known = [path.name for path in paths]
+            found = "two datasets; name one by its path" if meant else f"no dataset.{did_you_mean(str(name), known)}"
+            raise ConfigError(f"{file}: {name!r} is {found} Here: {', '.join(map(str, paths))}")
+        made[meant[0]] = names
+    return made
+
+
+def _texts(file: Path) -> dict[str, str]:
+    texts = read_document(file)
+    for old, new in texts.items():
+        if not isinstance(new, str) or not new.strip():
+            raise ConfigError(f"{file}: task {old!r} becomes {new!r}, expected a text.")
+    return {str(old): new for old, new in texts.items()}

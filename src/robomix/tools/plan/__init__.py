@@ -1,0 +1,1 @@
+"""What a training will see, need and take, worked out and briefly tried before it starts."""
