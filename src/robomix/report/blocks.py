@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -173,18 +174,18 @@ class Page:
     """With which command and version, and of what."""
 
 
-def text(value: object, **more: object) -> Cell:
+def text(value: object, **more: Any) -> Cell:
     """A cell of text."""
-    return Cell(str(value), **more)  # type: ignore[arg-type]
+    return Cell(str(value), **more)
 
 
-def number(value: float | None, form: str = ",.6g", **more: object) -> Cell:
+def number(value: float | None, form: str = ",.6g", **more: Any) -> Cell:
     """A number as `form` writes it; a hyphen where there is none."""
     if value is None:
-        return Cell("-", sort=float("-inf"), is_number=True, **more)  # type: ignore[arg-type]
-    return Cell(format(value, form), sort=float(value), is_number=True, **more)  # type: ignore[arg-type]
+        return Cell("-", sort=float("-inf"), is_number=True, **more)
+    return Cell(format(value, form), sort=float(value), is_number=True, **more)
 
 
-def linked(value: object, id: str, **more: object) -> Cell:
+def linked(value: object, id: str, **more: Any) -> Cell:
     """A cell that is a link to the part `id` of the page."""
-    return Cell("", sort=str(value), links=((str(value), id),), **more)  # type: ignore[arg-type]
+    return Cell("", sort=str(value), links=((str(value), id),), **more)

@@ -60,8 +60,9 @@ def joined(clips: Sequence[Clip]) -> list[Clip]:
 
 
 def _goes_on(before: Clip | Drawn, part: Clip | Drawn) -> bool:
-    both = isinstance(before, Clip) and isinstance(part, Clip)
-    return both and before.path == part.path and before.stop == part.start  # type: ignore[union-attr]
+    if not isinstance(before, Clip) or not isinstance(part, Clip):
+        return False
+    return before.path == part.path and before.stop == part.start
 
 
 def _held_together(before: Clip | Drawn, part: Clip | Drawn) -> bool:

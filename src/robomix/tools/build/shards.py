@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from robomix.errors import FormatError
@@ -165,9 +166,9 @@ def _numeric(content: Content) -> list[str]:
     return [*keys, *BOOKKEEPING_TYPES]
 
 
-def _values(content: Content, table: object, key: str) -> np.ndarray:
+def _values(content: Content, table: pa.Table, key: str) -> np.ndarray:
     shape = () if key in BOOKKEEPING_TYPES else tuple(content.features[key]["shape"])
-    column = table[key]  # type: ignore[index]
+    column = table[key]
     return to_numpy(column.combine_chunks(), () if shape == (1,) else shape, f"column {key!r}")
 
 
