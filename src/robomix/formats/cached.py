@@ -52,7 +52,7 @@ class CachedDataset(Dataset):
         self._lock = threading.Lock()
 
     @property
-    def cache_folder(self) -> Path:
+    def cache_folder(self) -> Path | None:
         return self._entry.folder
 
     @classmethod

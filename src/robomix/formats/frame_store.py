@@ -64,7 +64,7 @@ class FrameStore(CachedDataset):
         return cls(path, Entry(root, _checked(root, read_json(root / HEADER))), fps)
 
     @property
-    def cache_folder(self) -> None:  # type: ignore[override]
+    def cache_folder(self) -> Path | None:
         return None
 
     @property

@@ -74,8 +74,9 @@ def _firsts(
     """The first frame of each of the episodes (length, window) of one file; None where it cannot be told."""
     lengths = [length for length, _ in episodes]
     stored = [_stored(window, fps) for _, window in episodes]
-    if None not in stored and _fits(stored, lengths, facts.count):  # type: ignore[arg-type]
-        return stored
+    known = [first for first in stored if first is not None]
+    if len(known) == len(stored) and _fits(known, lengths, facts.count):
+        return known
     if sum(lengths) == facts.count:
         return [0, *np.cumsum(lengths)[:-1].tolist()]
     return [_by_time(facts, length, window, fps) for length, window in episodes]

@@ -103,8 +103,10 @@ def version_of(raw: RawLeRobot) -> Version:
     """That of the files, and of v2.x the one that info.json names or that their statistics are of."""
     if raw.layout == "v3":
         return "v3.0"
-    if raw.version == "v2.0" or raw.version == "v2.1":
-        return raw.version  # type: ignore[return-value]
+    if raw.version == "v2.0":
+        return "v2.0"
+    if raw.version == "v2.1":
+        return "v2.1"
     return "v2.0" if "meta/stats.json" in raw.files and "meta/episodes_stats.jsonl" not in raw.files else "v2.1"
 
 

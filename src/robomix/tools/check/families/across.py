@@ -170,7 +170,7 @@ def _recordings(subjects: Sequence[Subject]) -> list[Recording]:
     found = []
     for subject in subjects:
         try:
-            subject.recording.profile  # noqa: B018  reads the numbers
+            _ = subject.recording.profile  # reads the numbers
             found.append(subject.recording)
         except UnverifiableError:
             continue
