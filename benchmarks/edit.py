@@ -55,8 +55,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["ROBOMIX_CACHE"] = f"{scratch}/cache"
         source = Path(scratch) / "source"
-        one = read_content(arguments.data / "g1_v30")
-        whole = join([one] * arguments.copies, [str(i) for i in range(arguments.copies)]).content
+        folders = [Path(scratch) / f"copy_{i}" for i in range(arguments.copies)]
+        for folder in folders:
+            shutil.copytree(arguments.data / "g1_v30", folder)
+        whole = join([read_content(folder) for folder in folders], [folder.name for folder in folders]).content
         carry_out(make_plan(whole, source))
         frames = read_content(source).num_frames
         print(f"\n{arguments.copies} times g1_v30: {len(whole.episodes)} episodes, {frames:,} frames, AV1")
@@ -108,8 +110,8 @@ def compare(
     parts: list[tuple[str, str, list[int]]],
     source: Path,
 ) -> None:
-    slow = seconds(theirs)
-    fast = statistics.median(times(ours, scratch / "ours"))
+    slow, _ = seconds(theirs)
+    fast, _ = median(ours, scratch / "ours")
     for own, other, episodes in parts:
         check_equal(scratch / own, scratch / other, source, episodes)
     print(f"\n{what}: the same rows on both sides, robomix with the very frames of the source")
@@ -144,7 +146,7 @@ def time_remux(source: Path, scratch: Path) -> None:
     def run() -> None:
         assert remux(clips, scratch / "out.mp4", read_content(source).fps) == 3 * count
 
-    rate = 3 * count / statistics.median(times(run, scratch / "out.mp4"))
+    rate = 3 * count / median(run, scratch / "out.mp4")[0]
     print(f"\nremux of {3 * count:,} frames of 480 x 640, one process")
     report("frames per second", rate, at_least=40_000)
 
@@ -161,33 +163,34 @@ def time_conversion(whole: Content, scratch: Path) -> None:
             shutil.copytree(older, scratch / "copies" / name)
         sync_below(scratch / "copies")
 
-    copied = statistics.median(times(copy_twice, scratch / "copies"))
-    converted = statistics.median(times(convert, newer))
+    copied, copying = median(copy_twice, scratch / "copies")
+    converted, converting = median(convert, newer)
     new, old = LeRobotDataset.opened(newer), LeRobotDataset.opened(older)
     rows = np.arange(0, old.num_frames, 101)
     np.testing.assert_array_equal(new.column("action"), old.column("action"))
     np.testing.assert_array_equal(new.read_frames(CAMERA, rows), old.read_frames(CAMERA, rows))
     print("\nv2.1 to v3.0, equal rows and frames")
-    print(f"  {'copying the files twice':32} {copied:8.2f} s")
-    print(f"  {'robomix, read back and checked':32} {converted:8.2f} s")
+    print(f"  {'copying the files twice':32} {copied:8.2f} s ({copying:.2f} s of processor)")
+    print(f"  {'robomix, read back and checked':32} {converted:8.2f} s ({converting:.2f} s of processor)")
     report("copying / robomix", copied / converted, at_least=1)
 
 
-def times(work: Callable[[], None], output: Path) -> list[float]:
-    """Of several rounds; what one has written is there in the end."""
+def median(work: Callable[[], None], output: Path) -> tuple[float, float]:
+    """Seconds, and seconds of processor, of several rounds; what one has written is there in the end."""
     made = []
     for _ in range(ROUNDS):
         if output.is_dir():
             shutil.rmtree(output)
         output.unlink(missing_ok=True)
         made.append(seconds(work))
-    return made
+    return statistics.median(wall for wall, _ in made), statistics.median(busy for _, busy in made)
 
 
-def seconds(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
+def seconds(work: Callable[[], None]) -> tuple[float, float]:
+    """How long `work` takes, and how many seconds of processor, of all threads."""
+    start, busy = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - busy
 
 
 def report(what: str, value: float, *, at_least: float) -> None:

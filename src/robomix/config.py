@@ -13,6 +13,7 @@ from typing import Any, Literal
 from robomix import mixture_block
 from robomix.documents import read_document as load_config_file
 from robomix.errors import ConfigError
+from robomix.files import expanded
 from robomix.mixture_block import expand, labels
 from robomix.mixture_rules import LEROBOT_KEYS
 from robomix.problems import Problem, report
@@ -265,4 +266,4 @@ def _lerobot_home() -> Path:
 
 
 def _expanded(path: str) -> Path:
-    return Path(os.path.expanduser(path))
+    return expanded(path)

@@ -35,8 +35,10 @@ _SCALARS: dict[str, re.Pattern[str]] = {
 """Plain scalars with a meaning; every other one is text. Numbers with leading zeros are text: they are names."""
 
 
-def read_document(path: str | Path) -> dict[str, Any]:
+def read_document(path: str | Path, example: str | None = None) -> dict[str, Any]:
     """The mapping a YAML or JSON file holds. By suffix; without a known one, JSON if it begins with a brace.
+
+    `example` is what a file of this kind may hold, for messages; None: a mixture file.
 
     Raises ConfigError, with file, line and column, for a file that cannot be read or holds anything but a mapping.
     """
@@ -50,10 +52,13 @@ def read_document(path: str | Path) -> dict[str, Any]:
     except _MalformedError as error:
         raise ConfigError(f"{path}{error}") from None
     if data is None:
-        raise ConfigError(f"{path}: the file is empty. A mixture file begins with `dataset:`.")
+        hint = "A mixture file begins with `dataset:`." if example is None else f"It holds, for example, {example}."
+        raise ConfigError(f"{path}: the file is empty. {hint}")
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "a single value"
-        raise ConfigError(f"{path}: holds {kind} at the top. Expected a mapping of keys, such as `dataset:`.")
+        raise ConfigError(
+            f"{path}: holds {kind} at the top. Expected a mapping of keys, such as {example or '`dataset:`'}."
+        )
     return data
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robomix.errors import FormatError
+from robomix.errors import ConfigError, FormatError
 
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
 _MAX_DEPTH = 6
 """Folders below a scanned one; the layouts need three, and symbolic links may form a loop."""
+LONGEST_NAME = 255
+"""Bytes that the name of a file or folder may have on usual disks."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,29 @@ def damage(path: Path) -> str | None:
     return None
 
 
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether `path` is a link that leads out of the dataset `root`, but not into the `blobs` of the Hub's cache."""
+    if not path.is_symlink():
+        return False
+    target, root = Path(os.path.realpath(path)), Path(os.path.realpath(root))
+    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
+    return not target.is_relative_to(root) and not target.is_relative_to(blobs)
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with the home folder in the place of ~ or ~NAME. Raises ConfigError where NAME is no user's."""
+    made = os.path.expanduser(path)
+    if made.startswith("~"):
+        user = made.split(os.sep)[0]
+        raise ConfigError(f"{path}: {user} is no user's home folder here. Write ./{user} for a folder of that name.")
+    return Path(made)
+
+
+def nearest_above(path: Path) -> Path:
+    """The first of the folders above an absolute `path` that is there; of a disk's root, the root."""
+    return next((parent for parent in path.parents if os.path.exists(parent)), path)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises FormatError where there is none."""
     value = _parse(_read_text(path), str(path))
@@ -94,7 +119,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON Lines file, blank lines skipped. Raises FormatError naming the line."""
     objects = []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    # Not splitlines(): it parts at characters, such as U+2028, that may stand in a text.
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         value = _parse(line, f"{path}, line {number},")

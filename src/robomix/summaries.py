@@ -18,6 +18,8 @@ POINTS = 4096
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 """The quantiles LeRobot's normalization modes can ask for, by LeRobot's names."""
 _BLOCK_VALUES = 1 << 24
+_SORTED_TOGETHER = 1 << 18
+"""Values of several entries that are in memory once more, sorted."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,46 @@ def stats_of_entries(entries: Sequence[Summary]) -> dict[str, np.ndarray]:
     return stats
 
 
+def stats_of_values(values: np.ndarray) -> dict[str, np.ndarray]:
+    """`stats_of_entries(summarize_entries(values))` of a column `values` (N, D), to the last bit, and much faster.
+
+    Every entry has the same N values, of which the points stand for equal shares; so all are looked at together.
+    """
+    n, width = values.shape
+    if not 0 < n <= _BLOCK_VALUES or not width:
+        return stats_of_entries(summarize_entries(values))
+    each = max(1, _SORTED_TOGETHER // n)
+    parts = [_stats_of_block(values[:, begin : begin + each]) for begin in range(0, width, each)]
+    stats = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return stats | {"count": np.array([n], dtype=np.int64)}
+
+
+def _stats_of_block(values: np.ndarray) -> dict[str, np.ndarray]:
+    """As `stats_of_entries`, of (N, D) values, without the count."""
+    ordered = np.sort(np.ascontiguousarray(values.T), axis=1).astype(np.float64)  # else numpy adds in another order
+    if not (np.isfinite(ordered[:, 0]).all() and np.isfinite(ordered[:, -1]).all()):
+        raise ValueError("NaN or infinite values")
+    n, mean, low, high = ordered.shape[1], ordered.mean(axis=1), ordered[:, 0], ordered[:, -1]
+    squares = ((ordered - mean[:, None]) ** 2).sum(axis=1)
+    weights = _weights(n)
+    points, centres = ordered[:, _ranks(n)], np.cumsum(weights) - weights / 2 - 0.5
+    at = np.array(list(QUANTILES.values())) * (n - 1)
+    found = np.stack([np.interp(at, centres, own) for own in points])
+    quantiles = np.clip(found, low[:, None], high[:, None])
+    moments = {"min": low, "max": high, "mean": mean, "std": np.sqrt(squares / n)}
+    return moments | dict(zip(QUANTILES, quantiles.T, strict=True))
+
+
+def _ranks(n: int) -> np.ndarray:
+    """Which of `n` sorted values are the points of a summary."""
+    return np.arange(n) if n <= POINTS else ((np.arange(POINTS) + 0.5) * (n / POINTS)).astype(np.int64)
+
+
+def _weights(n: int) -> np.ndarray:
+    """How many of `n` values each of the points stands for."""
+    return np.ones(n) if n <= POINTS else np.full(POINTS, n / POINTS)
+
+
 def _summarize_block(values: np.ndarray) -> Summary:
     ordered = np.sort(values).astype(np.float64)
     if not (np.isfinite(ordered[0]) and np.isfinite(ordered[-1])):
@@ -116,9 +158,5 @@ def _summarize_block(values: np.ndarray) -> Summary:
     n = len(ordered)
     mean = float(ordered.mean())
     squares = float(((ordered - mean) ** 2).sum())
-    if n > POINTS:
-        ranks = ((np.arange(POINTS) + 0.5) * (n / POINTS)).astype(np.int64)
-        points, weights = ordered[ranks], np.full(POINTS, n / POINTS)
-    else:
-        points, weights = ordered, np.ones(n)
+    points, weights = ordered[_ranks(n)], _weights(n)
     return Summary(float(n), mean, squares, float(ordered[0]), float(ordered[-1]), points, weights)

@@ -97,6 +97,11 @@ def test_the_plan_tells_what_is_copied_and_what_is_left_out(
         (["convert", "--to=robomimic", "--storage=video"], "holds pictures, no videos"),
         (["convert", "--to=v3.0", "--version=v2.1"], "Leave --version out"),
         (["convert", "--to=v3.0", "--fps=12"], "has 10. Leave it out"),
+        (["convert", "--to=v2.1", "--robot_type= "], "--robot_type is empty"),
+        (["convert", "--to=robomimic", "--workers=2", "--codec=h264"], "--codec, --workers: one process writes"),
+        (["convert", "--to=robomimic", "--engine=ray"], "--engine: one process writes"),
+        (["split", "--lists", "a=0", "--seed=1"], "--seed says which episodes --fractions draws"),
+        (["merge", "--robot_type="], "--robot_type is empty"),
     ],
 )
 def test_mistakes_are_told_and_nothing_is_written(
@@ -142,7 +147,8 @@ def test_a_folder_of_other_things_is_not_replaced(
     (tmp_path / "out/mine").mkdir(parents=True)
     asked = ["split", str(source), "--lists", "a=0", "b=1", f"--out={tmp_path / 'out'}", "--force"]
     assert main(asked) == 2
-    assert "mine, which is no LeRobot dataset" in capsys.readouterr().err
+    assert main([*asked, "--dry_run", "--json"]) == 2  # told before anything is done
+    assert "mine, which is no LeRobot dataset" in capsys.readouterr().out
     (tmp_path / "out/mine").rmdir()
     assert main(asked) == 0
     assert main(asked) == 0

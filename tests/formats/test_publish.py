@@ -124,3 +124,21 @@ def test_a_replaced_folder_goes_only_when_the_new_one_is_there(tmp_path: Path) -
         assert os.listdir(tmp_path / "set") == ["old"]
     assert os.listdir(tmp_path) == ["set"]
     assert os.listdir(tmp_path / "set") == ["new"]
+
+
+def test_nothing_counts_as_finished_that_the_disk_has_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    def build() -> None:
+        with resumable_folder(tmp_path / "set", free, KEY) as stage:
+            (stage.root / "file").write_text("whole in memory only")
+            (stage.done / "marker").touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("robomix.formats.publish.sync_below", full)
+        with pytest.raises(OSError, match="No space left"):
+            build()
+    with resumable_folder(tmp_path / "set", free, KEY) as stage:
+        assert os.listdir(stage.root) == ["file"]
+        assert os.listdir(stage.done) == []

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robomix.summaries import EMPTY, POINTS, QUANTILES, merge, stats_of_entries, summarize
+from robomix.summaries import (
+    EMPTY,
+    POINTS,
+    QUANTILES,
+    merge,
+    stats_of_entries,
+    stats_of_values,
+    summarize,
+    summarize_entries,
+)
 
 
 def rank_error(values: np.ndarray, answer: float, q: float) -> float:
@@ -78,3 +87,19 @@ def test_an_entry_without_values_is_neutral() -> None:
     assert (stats["min"][1], stats["max"][1]) == (-1.0, 1.0)
     assert (stats["q01"][1], stats["q50"][1], stats["q99"][1]) == (-1.0, 0.0, 1.0)
     assert stats["count"].tolist() == [2]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 137, POINTS, POINTS + 1, 50_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool", "uint8"])
+def test_a_whole_column_has_the_very_statistics_of_its_entries(rows: int, dtype: str) -> None:
+    values = (10 * np.random.default_rng(rows).normal(size=(rows, 7))).astype(dtype)
+    found, expected = stats_of_values(values), stats_of_entries(summarize_entries(values))
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, name)
+        assert found[name].dtype == value.dtype
+
+
+def test_a_column_with_values_that_are_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        stats_of_values(np.array([[0.0, 1.0], [0.0, np.nan]]))

@@ -153,7 +153,12 @@ def test_features_swap_their_names_and_nothing_else(source: Path, tmp_path: Path
     ("names", "message"),
     [
         ({"action": "observation.state"}, "two features would have it"),
-        ({"action": "frame_index"}, "LeRobot cannot use it"),
+        ({"action": "frame_index"}, "samples hold something else under that name"),
+        ({"action": "task"}, "samples hold something else under that name"),
+        ({"action": "a/b"}, "no name of a folder or column"),
+        ({TOP: ".."}, "no name of a folder or column"),
+        ({"action": "a\0b"}, "no name of a folder or column"),
+        ({TOP: "a" * 256}, "more than 255 bytes"),
         ({"acton": "a"}, "Did you mean 'action'"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robomix.tools.edit.episodes import delete, keep
-from robomix.video.remux import CutError, decoding_order
+from robomix.video.decoding_order import CutError, decoding_order
 from tests.fixtures import decode_video, write_v21, write_v30
 from tests.lerobot_files import V3_VIDEO
 from tests.tools.edited import TOP, edited, frames_of

@@ -1,7 +1,10 @@
 """Engines change no byte, and leave nothing running."""
 
 import os
+import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from robomix.cli.main import main
 from robomix.errors import ConfigError, FormatError
+from robomix.mixture.materialized import Storage
 from robomix.tools.build.engines.base import Engine
 from robomix.tools.build.engines.choice import engine_of
 from robomix.tools.build.engines.cluster import Cluster
@@ -21,9 +26,16 @@ from robomix.tools.build.layout import Version
 from robomix.tools.build.plan import carry_out, make_plan
 from robomix.tools.build.source import read_content
 from robomix.tools.edit.episodes import trim
+from robomix.tools.materialize import frame_files
+from robomix.tools.repair.consent import Flags
+from robomix.tools.repair.run import carry_out as carry_out_repair
+from robomix.tools.repair.run import plan_repair
 from tests.conftest import PROJECT
 from tests.fixtures import write_v21
 from tests.tools.edited import digests
+from tests.tools.materialize.files import block, materialize
+from tests.tools.materialize.files import write_sources as write_materialized
+from tests.tools.writers import write_sources
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,28 @@ def test_engines_and_workers_change_no_byte(version: Version, cluster: Cluster, 
     assert all(one == found[0] for one in found)
 
 
+@pytest.mark.parametrize("storage", ["frames", "video"])
+def test_engines_materialize_the_same_bytes(
+    storage: Storage, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame_files, "_STRETCH", 5)  # frames of a file are written by several
+    entries, found = write_materialized(tmp_path / "sources"), []
+    for engine in engines(cluster).values():
+        materialize(block(entries), tmp_path / "small", storage, engine=engine)
+        found.append(digests(tmp_path / "small"))
+        shutil.rmtree(tmp_path / "small")
+    assert all(one == found[0] for one in found)
+
+
+def test_engines_repair_to_the_same_bytes(cluster: Cluster, tmp_path: Path) -> None:
+    write_sources(tmp_path)
+    found = []
+    for name, engine in engines(cluster).items():
+        carry_out_repair(plan_repair(tmp_path / "DAMAGED", tmp_path / name, Flags(repack=True)), engine)
+        found.append(digests(tmp_path / name))
+    assert all(one == found[0] for one in found)
+
+
 STOPPED = """
 import sys, time
 from robomix.tools.build.engines.processes import Processes
@@ -136,10 +170,23 @@ def members(session: int) -> list[int]:
 def test_flags_that_do_not_fit_are_refused() -> None:
     assert engine_of("ray", 3, "auto") == Cluster("auto", 3)
     assert engine_of("processes", 2) == Processes(2)
+    assert main(["repair", str(Path(__file__)), "--out=new", "--address=auto"]) == 2
     wrong: list[tuple[Any, str]] = [(("processes", 0), "--workers=0"), (("processes", 1, "auto"), "--engine=ray")]
     for arguments, said in wrong:
         with pytest.raises(ConfigError, match=said):
             engine_of(*arguments)
+
+
+@pytest.mark.parametrize("address", ["{host}:{port}", "ray://{host}:{port}", "head", "head:x", "head:70000", "a..b:1"])
+def test_an_address_at_which_no_cluster_is_is_refused_at_once(address: str) -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host, port = free.getsockname()
+    given = address.format(host=host, port=port)
+    said = f"--address={re.escape(given)}(: nothing answers there|, expected auto, HOST)"
+    with pytest.raises(ConfigError, match=said):
+        Cluster(given)._connect()
 
 
 def test_ray_is_asked_for_only_where_it_is_used() -> None:

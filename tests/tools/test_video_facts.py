@@ -1,5 +1,6 @@
 """What is said of a video file by its packets is what decoding it shows."""
 
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from robomix.errors import FormatError
 from robomix.tools.check.raw.glances import glance
-from robomix.tools.check.raw.videos import Videos, read_video
+from robomix.tools.check.raw.videos import Videos, read_index, read_video
 from robomix.video.timeline import walk_packets
 from tests.defects.films import blank_packet, rewrite, turn
 from tests.pictures import pictures, write_video
@@ -39,6 +40,21 @@ def test_packets_are_counted_and_timed_as_the_decoder_gives_them(odd: Odd, tmp_p
         assert set(facts.cuttable.tolist()) <= set(facts.keys.tolist())
     assert facts.count + facts.hidden == COUNT
     assert not facts.is_cut_off
+
+
+@pytest.mark.parametrize("odd", ODD_FILES.values(), ids=ODD_FILES)
+def test_the_index_of_a_whole_file_says_what_its_packets_say(odd: Odd, tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    write_odd(path, odd)
+    found, expected = read_index(path), read_video(path)
+    for field in fields(expected):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), field.name)
+
+
+def test_the_index_of_a_file_that_was_cut_off_is_not_believed(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.mp4")
+    path.write_bytes(path.read_bytes()[:-500])
+    assert read_index(path).is_cut_off
 
 
 def test_open_groups_cannot_be_cut(tmp_path: Path) -> None:

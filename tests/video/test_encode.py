@@ -129,7 +129,8 @@ def test_sizes_that_video_cannot_have_are_refused(
 
 
 def test_an_unknown_codec_is_named_with_the_one_meant(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'libsvtav'.*\['h264', 'libsvtav1'\].*Did you mean 'libsvtav1'"):
+    known = r"\['h264', 'h264_lossless', 'libsvtav1'\]"
+    with pytest.raises(ConfigError, match=rf"'libsvtav'.*{known}.*Did you mean 'libsvtav1'"):
         encode_video(tmp_path / "video.mp4", [picture(0, 0, 32, 48)], Fraction(10), codec="libsvtav")
 
 

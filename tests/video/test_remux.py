@@ -8,7 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from robomix.video.remux import Clip, CutError, decoding_order, remux, stream_key
+from robomix.video.decoding_order import CutError, decoding_order
+from robomix.video.remux import Clip, remux, stream_key
 from tests.pictures import decode_video, pictures, write_video
 from tests.video.odd_files import COUNT, HEIGHT, ODD_FILES, WIDTH, Odd, write_odd
 

@@ -49,12 +49,13 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _to_lerobot(arguments: Arguments, version: Version) -> int:
-    cameras_as = "image" if arguments.storage == "image" else "video"
     codec = arguments.writing.codec or "libsvtav1"
-    opened = open_content(arguments.path, fps=arguments.fps, cameras_as=cameras_as, codec=codec)
+    opened = open_content(arguments.path, fps=arguments.fps, codec=codec)
     content = opened.content
     content = stored_as(content, arguments.storage, arguments.writing.codec or encoder_of(content))
     if arguments.robot_type is not None:
+        if not arguments.robot_type.strip():
+            raise ConfigError("--robot_type is empty. Name the robot, or leave it out.")
         content = replace(content, robot_type=arguments.robot_type)
     return write(content, arguments.writing, version, notes=opened.notes)
 
@@ -65,6 +66,14 @@ def _to_hdf5(arguments: Arguments) -> int:
     if arguments.robot_type is not None:
         raise ConfigError("--robot_type: a robomimic file takes it from its env_args. Leave it out.")
     writing = arguments.writing
+    ignored = {
+        "--codec": writing.codec is not None,
+        "--workers": writing.workers != 1,
+        "--engine": writing.engine != "processes",
+        "--address": writing.address is not None,
+    }
+    if given := [flag for flag, is_given in ignored.items() if is_given]:
+        raise ConfigError(f"{', '.join(given)}: one process writes a robomimic file, without encoding. Leave it out.")
     plan = plan_hdf5(arguments.path, writing.out, fps=arguments.fps, overwrite=writing.force)
     work = partial(write_hdf5, plan)
     return carry_out_shown([plan.record()], [as_table(plan)], plan.refusals, writing, work, plan.notes)

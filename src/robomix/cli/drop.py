@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from robomix.cli.writing import Shared, Writing, write
+from robomix.errors import ConfigError
 from robomix.tools.edit.features import drop, mentions
 from robomix.tools.edit.read import open_content
 
@@ -26,6 +27,8 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Does what `argv` asks for. Raises RobomixError for what is wrong with it."""
     arguments = tyro.cli(Arguments, prog="robomix drop", args=list(argv), use_underscores=True)
+    if not arguments.features:
+        raise ConfigError("say what to drop: --features NAME, one or more.")
     opened = open_content(arguments.path)
     notes = (*opened.notes, *mentions(opened.content, arguments.features))
     return write(drop(opened.content, arguments.features), arguments.writing, opened.version, notes=notes)

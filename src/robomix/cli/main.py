@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from robomix.cli.console import configure_logging
-from robomix.errors import RobomixError, did_you_mean
+from robomix.errors import ConfigError, RobomixError, did_you_mean
 
 VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("robomix.cli.inspect", "show what datasets hold, how they fit each other, and suggest a mixture file"),
@@ -59,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         configure_logging()
-        if "" not in sys.path and os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())  # as `python -m robomix` has it: transforms may be modules of this folder
+        here = _current_folder()
+        if "" not in sys.path and here not in sys.path:
+            sys.path.insert(0, here)  # as `python -m robomix` has it: transforms may be modules of this folder
         code: int = importlib.import_module(VERBS[verb][0]).run(rest)
         return code
     except RobomixError as error:
@@ -69,6 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"robomix {verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _current_folder() -> str:
+    """Raises ConfigError where it is gone."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise ConfigError(f"the current folder is not there any more ({error.strerror}). Go to another one.") from error
 
 
 def help_text() -> str:

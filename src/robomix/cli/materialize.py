@@ -13,7 +13,7 @@ from robomix.cli.writing import Switch
 from robomix.config import MixtureConfig
 from robomix.documents import read_document
 from robomix.errors import ConfigError
-from robomix.tools.build.engines.choice import Name, engine_of
+from robomix.tools.build.engines.choice import Name, at_a_time, engine_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,13 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError(f"{arguments.config_path} has no block `dataset:`, which says what the mixture is.")
     config = MixtureConfig.from_dict(data["dataset"], origin=str(arguments.config_path))
     plan = make_plan(
-        config, arguments.out, height=height, width=width, storage=arguments.storage, overwrite=arguments.force
+        config,
+        arguments.out,
+        height=height,
+        width=width,
+        storage=arguments.storage,
+        overwrite=arguments.force,
+        workers=at_a_time(arguments.engine, arguments.workers),
     )
     console = Console()
     if not arguments.json:

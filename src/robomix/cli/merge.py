@@ -8,11 +8,16 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from robomix.cli.writing import Shared, Switch, Writing, write
-from robomix.config import MixtureConfig
+from robomix.config import MixtureConfig, resolve_root
 from robomix.documents import read_document
 from robomix.errors import ConfigError, did_you_mean
+from robomix.files import expanded
+from robomix.tools.build.places import no_source, sources_of
 from robomix.tools.edit.storage import Storage
 from robomix.tools.merge.merge import Wishes, merged
+
+_TEXTS = "{old text: new text}"
+_MAP = "{NAME: {observation.images.top: observation.images.front}}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Merges what `argv` names. Raises RobomixError for what is wrong with it."""
     arguments = tyro.cli(Arguments, prog="robomix merge", args=list(argv), use_underscores=True)
+    if arguments.robot_type is not None and not arguments.robot_type.strip():
+        raise ConfigError("--robot_type is empty. Name the robot, or leave it out.")
     config, keep = _config(arguments)
     wishes = Wishes(
         keep,
@@ -69,7 +76,10 @@ def run(argv: Sequence[str]) -> int:
         arguments.writing.codec or "libsvtav1",
     )
     joined = merged(config, wishes)
-    return write(joined.content, arguments.writing, notes=joined.notes, refusals=joined.refusals)
+    used = {path.resolve() for path in sources_of(joined.content)}
+    unused = [path for source in config.datasets if (path := resolve_root(source).resolve()) not in used]
+    refusals = (*joined.refusals, *no_source(arguments.writing.out.absolute(), unused))
+    return write(joined.content, arguments.writing, notes=joined.notes, refusals=refusals)
 
 
 def _config(arguments: Arguments) -> tuple[MixtureConfig, Literal["intersection", "union"] | None]:
@@ -77,7 +87,11 @@ def _config(arguments: Arguments) -> tuple[MixtureConfig, Literal["intersection"
     pair = [path for path in (arguments.first, arguments.second) if path is not None]
     given = [bool(arguments.paths), bool(pair), arguments.config is not None]
     if sum(given) != 1 or len(pair) == 1:
-        raise ConfigError("say what to merge by one of: paths, --first with --second, --config.")
+        found = [name for name, value in _ways(arguments).items() if value]
+        raise ConfigError(
+            "say what to merge by one of: paths, --first with --second, --config. "
+            f"Found {' and '.join(found) or 'none of them'}."
+        )
     if arguments.config is not None:
         if arguments.map is not None:
             raise ConfigError("--map cannot stand beside --config, whose datasets have a `feature_map` of their own.")
@@ -85,34 +99,64 @@ def _config(arguments: Arguments) -> tuple[MixtureConfig, Literal["intersection"
         keep: Literal["intersection", "union"] | None = arguments.keep or config.features
     else:
         paths = list(arguments.paths) or pair
+        for path in paths:
+            _expect_there(path)
         maps = {} if arguments.map is None else _maps(arguments.map, paths)
         entries = [{"root": str(path), "feature_map": maps.get(path, {})} for path in paths]
-        config, keep = MixtureConfig.from_dict({"datasets": entries}), arguments.keep
+        origin = None if arguments.map is None else str(arguments.map)
+        config, keep = MixtureConfig.from_dict({"datasets": entries}, origin=origin), arguments.keep
     return replace(config, rate=config.rate if arguments.fps is None else arguments.fps), keep
+
+
+def _ways(arguments: Arguments) -> dict[str, object]:
+    """What datasets can be named by."""
+    return {
+        "paths": arguments.paths,
+        "--first": arguments.first,
+        "--second": arguments.second,
+        "--config": arguments.config,
+    }
+
+
+def _expect_there(path: Path) -> None:
+    path = expanded(path)
+    if not path.exists():
+        neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise ConfigError(f"{path} does not exist, expected a dataset.{did_you_mean(path.name, neighbours)}")
 
 
 def _mixture(path: Path) -> MixtureConfig:
     data = read_document(path)
     if not isinstance(data.get("dataset"), Mapping):
-        raise ConfigError(f"{path} has no block `dataset:`, which says what the mixture is.")
+        hint = " Put what is there below `dataset:`, indented." if "datasets" in data else ""
+        raise ConfigError(f"{path} has no block `dataset:`, which says what the mixture is.{hint}")
     return MixtureConfig.from_dict(data["dataset"], origin=str(path))
 
 
 def _maps(file: Path, paths: Sequence[Path]) -> dict[Path, Any]:
     """The feature map of each dataset, which the file names by its path or its folder's name."""
     made: dict[Path, Any] = {}
-    for name, names in read_document(file).items():
+    found = read_document(file, _MAP)
+    if not found:
+        raise ConfigError(f"{file} names no dataset. It holds, for example, {_MAP}.")
+    for name, names in found.items():
         meant = [path for path in paths if str(name) in (str(path), path.name)]
         if len(meant) != 1:
             known = [path.name for path in paths]
-            found = "two datasets; name one by its path" if meant else f"no dataset.{did_you_mean(str(name), known)}"
-            raise ConfigError(f"{file}: {name!r} is {found} Here: {', '.join(map(str, paths))}")
+            problem = "two datasets; name one by its path." if meant else f"no dataset.{did_you_mean(str(name), known)}"
+            raise ConfigError(f"{file}: {name!r} is {problem} Here: {', '.join(map(str, paths))}")
+        if meant[0] in made:
+            raise ConfigError(f"{file}: {meant[0]} is there twice, by its path and by its folder's name. Leave one.")
+        if not isinstance(names, Mapping):
+            raise ConfigError(f"{file}: {name!r} has {names!r}, expected names of its features, such as {_MAP}.")
         made[meant[0]] = names
     return made
 
 
 def _texts(file: Path) -> dict[str, str]:
-    texts = read_document(file)
+    texts = read_document(file, _TEXTS)
+    if not texts:
+        raise ConfigError(f"{file} changes no text. It holds, for example, {_TEXTS}.")
     for old, new in texts.items():
         if not isinstance(new, str) or not new.strip():
             raise ConfigError(f"{file}: task {old!r} becomes {new!r}, expected a text.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from robomix.cli.writing import Shared, Writing, write
+from robomix.errors import ConfigError
 from robomix.tools.edit.features import mentions, rename
 from robomix.tools.edit.read import open_content
 from robomix.tools.edit.words import pairs
@@ -31,6 +32,8 @@ def run(argv: Sequence[str]) -> int:
     """Does what `argv` asks for. Raises RobomixError for what is wrong with it."""
     arguments = tyro.cli(Arguments, prog="robomix rename", args=list(argv), use_underscores=True)
     names = pairs(arguments.features, "--features")
+    if not names:
+        raise ConfigError("say what to rename: --features OLD=NEW, one or more.")
     opened = open_content(arguments.path)
     notes = (*opened.notes, *mentions(opened.content, names))
     return write(rename(opened.content, names), arguments.writing, opened.version, notes=notes)

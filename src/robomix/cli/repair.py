@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +10,8 @@ import tyro
 from rich.console import Console
 
 from robomix.errors import ConfigError, did_you_mean
+from robomix.files import expanded
+from robomix.tools.build.engines.choice import Name, engine_of
 from robomix.tools.check.finding import Depth, Verdict
 from robomix.tools.check.raw.values import some
 from robomix.tools.check.reports import Report, Reports
@@ -41,6 +43,10 @@ class Arguments:
     """Look at every picture too, for frames that cannot be decoded."""
     workers: int = 1
     """Processes that write files. The result is the same for any number."""
+    engine: Name = "processes"
+    """Whose processes: this machine's, or those of a Ray cluster, whose machines must see the same files."""
+    address: str | None = None
+    """Of the Ray cluster, such as auto or ray://head:10001. Default: a Ray of this machine."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the plan, and with --apply what remains, as JSON, for programs."""
     flags: Annotated[Flags, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff] = field(default_factory=Flags)
@@ -49,6 +55,9 @@ class Arguments:
 def run(argv: Sequence[str]) -> int:
     """Plans or does the repair that `argv` asks for. Raises RobomixError for what is wrong with `argv`."""
     arguments = tyro.cli(Arguments, prog="robomix repair", args=list(argv), use_underscores=True)
+    path, out = (expanded(path) for path in (arguments.path, arguments.out))  # as --out=~/NEW is given
+    arguments = replace(arguments, path=path, out=out)
+    engine = engine_of(arguments.engine, arguments.workers, arguments.address)
     if not arguments.path.exists():
         neighbours = [entry.name for entry in arguments.path.parent.iterdir()] if arguments.path.parent.is_dir() else []
         raise ConfigError(
@@ -64,7 +73,7 @@ def run(argv: Sequence[str]) -> int:
     applied = arguments.apply and not plan.refusals
     if not arguments.json:
         _show_plan(plan, applied)
-    left = carry_out(plan, arguments.workers) if applied else None
+    left = carry_out(plan, engine) if applied else None
     if arguments.json:
         print(json.dumps(plan.record() | {"applied": applied, "left": left and left.record()}, indent=2))
     elif left is not None:

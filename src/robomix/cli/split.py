@@ -29,8 +29,8 @@ class Arguments:
     writing: Annotated[Writing, Shared]
     fractions: tuple[str, ...] = ()
     """NAME=SHARE for each part, such as train=0.8 val=0.2: drawn at random, of every task alike."""
-    seed: int = 0
-    """Of --fractions: the same seed draws the same episodes."""
+    seed: int | None = None
+    """Of --fractions: the same seed draws the same episodes. Default: 0."""
     lists: tuple[str, ...] = ()
     """NAME=EPISODES for each part, such as train=0:8 val=8,9."""
     rules: tuple[str, ...] = ()
@@ -43,6 +43,8 @@ def run(argv: Sequence[str]) -> int:
     arguments = tyro.cli(Arguments, prog="robomix split", args=list(argv), use_underscores=True)
     if sum(map(bool, (arguments.fractions, arguments.lists, arguments.rules))) != 1:
         raise ConfigError("say how to split: one of --fractions, --lists and --rules.")
+    if arguments.seed is not None and not arguments.fractions:
+        raise ConfigError("--seed says which episodes --fractions draws, and there is none. Leave it out.")
     opened = open_content(arguments.path)
     parts = _parts(opened.content, arguments)
     for name in parts:
@@ -55,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
 def _parts(content: Content, arguments: Arguments) -> Mapping[str, Content]:
     if arguments.fractions:
         fractions = shares(pairs(arguments.fractions, "--fractions"), "--fractions")
-        return by_fractions(content, fractions, seed=arguments.seed)
+        return by_fractions(content, fractions, seed=arguments.seed or 0)
     if arguments.lists:
         lists = pairs(arguments.lists, "--lists")
         return by_lists(content, {name: numbers(text, "--lists") for name, text in lists.items()})

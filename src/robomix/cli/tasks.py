@@ -15,6 +15,8 @@ from robomix.tools.edit.read import open_content
 from robomix.tools.edit.tasks import normalized, retask, set_task
 from robomix.tools.edit.words import numbers, pairs
 
+_EXAMPLE = "{old text: new text}"
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -56,7 +58,11 @@ def _changed(content: Content, arguments: Arguments, texts: Mapping[str, str]) -
 
 
 def _from_file(path: Path | None) -> dict[str, str]:
-    found = {} if path is None else dict(read_document(path))
+    if path is None:
+        return {}
+    found = dict(read_document(path, _EXAMPLE))
+    if not found:
+        raise ConfigError(f"--map_file: {path} changes no text. It holds, for example, {_EXAMPLE}.")
     if wrong := next((f"{old!r}: {new!r}" for old, new in found.items() if not isinstance(new, str) or not new), None):
         raise ConfigError(f"--map_file: {path} maps {wrong}, expected a text for each text.")
     return found

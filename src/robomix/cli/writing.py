@@ -12,12 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from robomix.errors import ConfigError
+from robomix.files import expanded
 from robomix.tools.build.content import Content, Drawn
 from robomix.tools.build.engines.base import Engine
-from robomix.tools.build.engines.choice import Name, engine_of
+from robomix.tools.build.engines.choice import Name, at_a_time, engine_of
 from robomix.tools.build.layout import Version
-from robomix.tools.build.plan import Plan, as_table, carry_out, make_plan
-from robomix.tools.edit.parts import write_parts
+from robomix.tools.build.places import no_room
+from robomix.tools.build.plan import Plan, carry_out, make_plan
+from robomix.tools.build.plan_table import as_table
+from robomix.tools.edit.features import unread_by_lerobot
+from robomix.tools.edit.parts import folder_problems, write_parts
+from robomix.tools.edit.rates import other_rates
 from robomix.tools.edit.storage import encoder_of
 from robomix.tools.repair.encoding import described
 from robomix.video.encode import check_picture_size, find_encoder
@@ -35,9 +40,10 @@ class Writing:
     out: Path
     """Where the new dataset goes. The source is never written to."""
     version: Version | None = None
-    """Version of LeRobot's format. Default: the source's, and v3.0 for other formats."""
-    codec: Literal["libsvtav1", "h264"] | None = None
-    """Encoder of frames that cannot be copied. Default: the one of the source's codec, else libsvtav1."""
+    """Version of LeRobot's format. Default: the source's, and v3.0 for other formats and for merged datasets."""
+    codec: Literal["libsvtav1", "h264", "h264_lossless"] | None = None
+    """Encoder of frames that cannot be copied. h264_lossless keeps every pixel, in files some 20 times as large.
+    Default: the one of the source's codec, else libsvtav1."""
     workers: int = 1
     """Processes that write files. The result is the same for any number."""
     engine: Name = "processes"
@@ -45,11 +51,14 @@ class Writing:
     address: str | None = None
     """Of the Ray cluster, such as auto or ray://head:10001. Default: a Ray of this machine."""
     force: Switch = False
-    """Replace a dataset at --out, once the new one is complete and verified."""
+    """Replace a dataset at --out, once the new one is complete and verified. Not where other files lie in it."""
     dry_run: Switch = False
     """Print the plan, and write nothing."""
     json: Switch = False
     """Print the plan as JSON, for programs."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", expanded(self.out))  # shells leave the ~ of --out=~/NAME
 
 
 def write(
@@ -73,6 +82,7 @@ def write(
     """
     plan, codec = _plan(content, writing, writing.out, version, refusals)
     work = partial(carry_out, plan, engine=_engine(writing), codec=codec)
+    notes = [*notes, *unread_by_lerobot(content)]
     return carry_out_shown([plan.record()], [as_table(plan)], plan.refusals, writing, work, notes)
 
 
@@ -80,11 +90,16 @@ def write_all(
     contents: Mapping[str, Content], writing: Writing, version: Version = "v3.0", *, notes: Sequence[str] = ()
 ) -> int:
     """As `write`, for several datasets, each in the folder of its name in --out; all of them appear, or none."""
-    made = {name: _plan(content, writing, writing.out / name, version) for name, content in contents.items()}
+    whole = folder_problems(writing.out.absolute(), contents.values(), overwrite=writing.force)
+    made = {name: _plan(content, writing, writing.out / name, version, whole) for name, content in contents.items()}
     plans = {name: plan for name, (plan, _) in made.items()}
     codecs = {name: codec for name, (_, codec) in made.items()}
     work = partial(write_parts, plans, writing.out, codecs, overwrite=writing.force, engine=_engine(writing))
-    refusals = list(dict.fromkeys(reason for plan in plans.values() for reason in plan.refusals))
+    room = no_room(writing.out.absolute(), sum(plan.takes.bytes for plan in plans.values()))
+    refusals = list(dict.fromkeys([*(reason for plan in plans.values() for reason in plan.refusals), *room]))
+    notes = list(
+        dict.fromkeys([*notes, *(note for content in contents.values() for note in unread_by_lerobot(content))])
+    )
     records, tables = [plan.record() for plan in plans.values()], [as_table(plan) for plan in plans.values()]
     return carry_out_shown(records, tables, refusals, writing, work, notes)
 
@@ -119,7 +134,15 @@ def _plan(
     """The plan, and the encoder of what must be encoded, as which the cameras are declared."""
     codec = writing.codec or encoder_of(content)
     version = writing.version or version
-    plan = make_plan(content, target, version=version, overwrite=writing.force, refusals=refusals)
+    plan = make_plan(
+        content,
+        target,
+        version=version,
+        overwrite=writing.force,
+        refusals=[*refusals, *other_rates(content)],
+        codec=codec,
+        workers=at_a_time(writing.engine, writing.workers),
+    )
     uncodable = _uncodable(plan.content, codec)
     return replace(plan, content=described(plan.content, codec), refusals=(*plan.refusals, *uncodable)), codec
 

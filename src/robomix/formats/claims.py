@@ -8,11 +8,13 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from robomix.errors import ConfigError
+from robomix.files import nearest_above
 
 _LOCK = "lock"
 
@@ -42,6 +44,24 @@ def remove(folder: Path) -> None:
                 _remove_entry(entry)
         (folder / _LOCK).unlink(missing_ok=True)
         folder.rmdir()
+
+
+def clear_leftovers(target: Path) -> None:
+    """Removes what processes that have ended have left next to `target`; what is held stays."""
+    for folder in _folders_of(target):
+        _removed(folder, target)
+
+
+def free_for(target: Path) -> int:
+    """Bytes free for what will be `target`: those of its disk, and those that ended processes have left for it there.
+
+    What they have left, for it or for the folder that it appears in, is gone on with or removed before anything is
+    written.
+    """
+    target = target.absolute()
+    disk = nearest_above(target)
+    left = (path for place in (target, target.parent) for folder in _folders_of(place) for path in folder.rglob("*"))
+    return shutil.disk_usage(disk).free + sum(_taken(path) for path in left)
 
 
 def make_folder(folder: Path, target: Path) -> None:
@@ -96,23 +116,42 @@ def _is_current(lock: int, folder: Path) -> bool:
 
 
 def _remove_leftovers(target: Path, own: Path) -> None:
+    for folder in _folders_of(target):
+        if folder.name != own.name and not _removed(folder, target):
+            if os.listdir(own) == [_LOCK]:
+                remove(own)
+            raise _busy(target)
+
+
+def _folders_of(target: Path) -> list[Path]:
+    """The hidden folders of `target`, whoever made them."""
     pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.partial")
-    for entry in list(os.scandir(target.parent)):
-        if not pattern.fullmatch(entry.name) or entry.name == own.name or not entry.is_dir(follow_symlinks=False):
-            continue
-        folder = Path(entry.path)
-        try:
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError:
-            continue  # gone meanwhile, or another user's
-        try:
-            if not _locked(lock, target):
-                if os.listdir(own) == [_LOCK]:
-                    remove(own)
-                raise _busy(target)
-            remove(folder)
-        finally:
-            os.close(lock)
+    entries = list(os.scandir(target.parent)) if os.path.isdir(target.parent) else []
+    return [Path(e.path) for e in entries if pattern.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
+
+
+def _removed(folder: Path, target: Path) -> bool:
+    """Removes a hidden folder that nobody holds; False where somebody does."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return True  # gone meanwhile, or another user's
+    try:
+        if not _locked(lock, target):
+            return False
+        remove(folder)
+    finally:
+        os.close(lock)
+    return True
+
+
+def _taken(path: Path) -> int:
+    """Bytes that a file takes on the disk; those of a folder are not worth counting."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0  # gone meanwhile
+    return status.st_blocks * 512 if stat.S_ISREG(status.st_mode) else 0
 
 
 def _remove_entry(entry: Path) -> None:

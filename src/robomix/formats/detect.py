@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robomix.errors import FormatError, did_you_mean
+from robomix.files import expanded
 from robomix.formats.aloha_hdf5 import AlohaDataset, is_aloha
 from robomix.formats.base import Dataset
 from robomix.formats.cached import CachedDataset
@@ -54,7 +55,7 @@ def open_dataset(path: str | Path, *, fps: float | None = None) -> Dataset:
     Raises FormatError where there is no dataset, or one that cannot be read: what was found, and what to do.
     Warns about declared features that the files do not have.
     """
-    path = Path(os.path.abspath(Path(path).expanduser()))
+    path = Path(os.path.abspath(expanded(path)))
     if not path.exists():
         neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise FormatError(f"{path} does not exist, expected a dataset.{did_you_mean(path.name, neighbours)}")

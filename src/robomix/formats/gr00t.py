@@ -32,7 +32,7 @@ _MODALITY = Path("meta") / "modality.json"
 _WHOLE = {"state": "observation.state", "action": "action"}
 """The sections with parts of vectors, and the vector that is meant where an entry does not say."""
 _CAMERA = "observation.images."
-_DESCRIBES_TASK = re.compile(r"task_description|instruction|coarse_action|task")
+DESCRIBES_TASK = re.compile(r"task_description|instruction|coarse_action|task")
 
 
 def is_gr00t(path: Path) -> bool:
@@ -68,7 +68,7 @@ class Gr00tDataset(LeRobotDataset):
         return super().column(whole)[:, part]
 
     def task_indices(self) -> np.ndarray:
-        described = [name for name in self._annotation_of if _DESCRIBES_TASK.search(name)]
+        described = [name for name in self._annotation_of if DESCRIBES_TASK.search(name)]
         return self.annotation(described[0]) if described else super().task_indices()
 
     def annotation(self, name: str) -> np.ndarray:

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 
@@ -17,14 +17,14 @@ from robomix.errors import ConfigError, RobomixError
 
 
 class CheckedFile(io.FileIO):
-    """A new file at `path`, for h5py to write to; `target` is what it is going to be, and what errors name.
+    """A file at `path`, for h5py to write to; `target` is what it is going to be, and what errors name.
 
-    Raises ConfigError if it cannot be made.
+    It is a new one, or with mode `r+` one that is there. Raises ConfigError if it cannot be made.
     """
 
-    def __init__(self, path: Path, target: Path) -> None:
+    def __init__(self, path: Path, target: Path, mode: Literal["x+", "r+"] = "x+") -> None:
         try:
-            super().__init__(path, "x+")
+            super().__init__(path, mode)
         except OSError as error:
             raise ConfigError(f"{target} cannot be written: {error.strerror}. Choose another place.") from error
         self.target = target
@@ -63,3 +63,12 @@ def new_file(path: Path, target: Path) -> Iterator[tuple[h5py.File, CheckedFile]
     """A new HDF5 file at `path`, and the `CheckedFile` it is written to; both are closed when the block ends."""
     with CheckedFile(path, target) as output, h5py.File(output, "w") as file:
         yield file, output
+
+
+@contextmanager
+def changed_file(path: Path, target: Path) -> Iterator[h5py.File]:
+    """The HDF5 file at `path`, to be changed. Raises RobomixError at the end if something could not be written."""
+    with CheckedFile(path, target, "r+") as output:
+        with h5py.File(output, "r+") as file:
+            yield file
+        output.check()

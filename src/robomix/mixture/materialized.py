@@ -20,7 +20,7 @@ import numpy as np
 
 from robomix.config import SourceConfig, TransformConfig
 from robomix.errors import ConfigError, FormatError, did_you_mean
-from robomix.files import read_json
+from robomix.files import expanded, read_json
 from robomix.formats.base import Dataset, FrameGroup
 from robomix.formats.detect import open_dataset
 
@@ -89,7 +89,7 @@ def with_resize(entry: SourceConfig, height: int, width: int) -> SourceConfig:
 
 def read_index(folder: Path) -> dict[str, Path]:
     """Source name to its folder, of the mixture materialized in `folder`. Raises ConfigError where there is none."""
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if not (folder / INDEX).is_file():
         raise ConfigError(
             f"dataset.materialized: {folder} has no {INDEX}, expected a folder that `robomix materialize` has finished."

@@ -10,8 +10,17 @@ from robomix.formats.rate import as_rate
 from robomix.formats.resampling.dataset import resampled
 
 
-def open_each[T](config: MixtureConfig, make: Callable[[Dataset, SourceConfig], T]) -> list[T]:
-    """What `make` makes of each dataset of `config`, opened and at the mixture's rate, and its entry.
+def opened(entry: SourceConfig) -> Dataset:
+    """The dataset of an entry."""
+    return open_dataset(resolve_root(entry), fps=entry.fps)
+
+
+def open_each[T](
+    config: MixtureConfig,
+    make: Callable[[Dataset, SourceConfig], T],
+    opened: Callable[[SourceConfig], Dataset] = opened,
+) -> list[T]:
+    """What `make` makes of each dataset of `config`, as `opened` opens it and at the mixture's rate, and its entry.
 
     Raises what is wrong with one of them, or one ConfigError for several.
     """
@@ -19,7 +28,7 @@ def open_each[T](config: MixtureConfig, make: Callable[[Dataset, SourceConfig], 
     errors: list[RobomixError] = []
     for entry in config.datasets:
         try:
-            made.append(make(at_rate(open_dataset(resolve_root(entry), fps=entry.fps), config.rate, entry), entry))
+            made.append(make(at_rate(opened(entry), config.rate, entry), entry))
         except RobomixError as error:
             errors.append(error)
     if len(errors) > 1:

@@ -13,6 +13,7 @@ import numpy as np
 from robomix.config import MixtureConfig
 from robomix.errors import ConfigError, did_you_mean
 from robomix.features import Feature
+from robomix.files import expanded
 from robomix.mixture.dataset import Mixture
 from robomix.mixture.resolve import resolve
 from robomix.statistics.cameras import with_imagenet
@@ -36,7 +37,7 @@ def config_stats(mixture: Mixture, config: MixtureConfig) -> dict[str, Stats]:
     imagenet, sampling = config.use_imagenet_stats, sampling_of(mixture, config)
     if config.stats is None:
         return mixture_stats(mixture, use_imagenet=imagenet, sampling=sampling)
-    groups, path = mixture_groups(mixture, sampling=sampling), Path(config.stats).expanduser()
+    groups, path = mixture_groups(mixture, sampling=sampling), expanded(config.stats)
     files = {name: _file_of(path, name, groups) for name in groups}
     stats = {name: _fitted(files[name], group, mixture, imagenet) for name, group in groups.items()}
     features = mixture.schema.features

@@ -39,6 +39,11 @@ class Decoder:
         self._rgb = PlanarRgb()
         self._open()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that the file declares."""
+        return self._stream.height, self._stream.width
+
     def close(self) -> None:
         self._container.close()
 

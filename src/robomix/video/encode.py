@@ -4,6 +4,7 @@ Frame i of a file is shown at exactly i / fps: timestamps are integers on the gr
 gaps. A key frame is forced wherever an episode starts, so a decoder never has to begin in another episode and a later
 merge can cut without encoding again. Pictures are coded as yuv420p in groups of two (every frame needs at most one
 other frame), LeRobot's choice for random access, in frame order (no B-frames), with the index at the head of the file.
+`h264_lossless` alone keeps every pixel: it codes red, green and blue themselves.
 
 Frames pass through one at a time: memory does not grow with the length of the video. The file appears under its name
 only when it is complete.
@@ -35,7 +36,7 @@ class Encoder:
     """Settings of one encoder of the FFmpeg that PyAV carries."""
 
     name: str
-    """FFmpeg's name of the encoder, which is also what a caller asks for."""
+    """What a caller asks for."""
     codec: str
     """Name of the coded format, as info.json of a LeRobot dataset has it."""
     crf: int
@@ -47,6 +48,15 @@ class Encoder:
     g: int = 2
     """Distance of key frames."""
     pix_fmt: str = "yuv420p"
+    """Of the frames in the file."""
+    library: str = ""
+    """FFmpeg's name of the encoder; empty: as `name`."""
+    bytes_per_pixel: float = 0.04
+    """What frames of robots take, roughly; only decides where the next file begins, and how much disk is asked for."""
+
+    @property
+    def is_lossless(self) -> bool:
+        return self.pix_fmt == "gbrp"
 
     def options(self) -> dict[str, str]:
         return {"g": str(self.g), "crf": str(self.crf), "preset": str(self.preset)} | dict(self.extra)
@@ -57,6 +67,18 @@ ENCODERS = {
     for encoder in (
         Encoder("libsvtav1", "av1", crf=30, preset=12, min_side=32),
         Encoder("h264", "h264", crf=23, preset="veryfast", min_side=2, extra=(("bf", "0"),)),
+        # x264 drops nothing at crf 0; with libx264rgb nothing is lost on the way to it either, as it would be in YUV.
+        Encoder(
+            "h264_lossless",
+            "h264",
+            crf=0,
+            preset="veryfast",
+            min_side=1,
+            extra=(("bf", "0"),),
+            pix_fmt="gbrp",
+            library="libx264rgb",
+            bytes_per_pixel=0.7,
+        ),
     )
 }
 
@@ -68,12 +90,23 @@ def find_encoder(name: str) -> Encoder:
     return ENCODERS[name]
 
 
+def encoder_like(codec: str, pix_fmt: str) -> str | None:
+    """The encoder that writes such video, or video of this codec at least; None where there is none.
+
+    Both as info.json of a LeRobot dataset has them.
+    """
+    own = [encoder for encoder in ENCODERS.values() if encoder.codec == codec]
+    exact = [encoder for encoder in own if encoder.pix_fmt == pix_fmt]
+    return next((encoder.name for encoder in (*exact, *own)), None)
+
+
 def check_picture_size(height: int, width: int, encoder: Encoder, what: str) -> None:
     """Raise ConfigError if pictures of this size cannot be coded; `what` names them in the message."""
-    if height % 2 or width % 2:
+    if not encoder.is_lossless and (height % 2 or width % 2):
         raise ConfigError(
             f"{what} is {height}x{width} (height x width), but {encoder.pix_fmt} video needs both even. "
-            f"Crop or resize it to {height - height % 2}x{width - width % 2}, or store it as images."
+            f"Crop or resize it to {height - height % 2}x{width - width % 2}, use codec 'h264_lossless', or store it "
+            "as images."
         )
     if min(height, width) < encoder.min_side:
         raise ConfigError(
@@ -98,8 +131,10 @@ class VideoEncoder:
         self._unfinished.parent.mkdir(parents=True, exist_ok=True)
         self._container = av.open(str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"})
         try:
-            self._stream = self._container.add_stream(encoder.name, rate=Fraction(fps), options=encoder.options())
-            self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, encoder.pix_fmt
+            library = encoder.library or encoder.name
+            self._stream = self._container.add_stream(library, rate=Fraction(fps), options=encoder.options())
+            self._stream.height, self._stream.width = height, width
+            self._stream.pix_fmt = "rgb24" if encoder.is_lossless else encoder.pix_fmt
             self._stream.codec_context.time_base = self._time_base
             self._stream.codec_context.thread_count = _THREADS
         except BaseException:

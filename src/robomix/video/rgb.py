@@ -12,7 +12,7 @@ from av import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-_EIGHT_BIT_YUV = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p")
+_EIGHT_BIT = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "gbrp")
 _GBR = (2, 0, 1)
 """Where red, green and blue lie among the planes of gbrp."""
 
@@ -34,7 +34,7 @@ class PlanarRgb:
 @lru_cache(maxsize=256)
 def planar_is_exact(pixel_format: str, width: int, height: int) -> bool:
     """Whether both routes agree on noise of this kind and size."""
-    if pixel_format not in _EIGHT_BIT_YUV:
+    if pixel_format not in _EIGHT_BIT:
         return False
     noise = VideoFrame(width, height, pixel_format)
     rng = np.random.default_rng(0)

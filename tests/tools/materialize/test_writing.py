@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ from robomix.features import Feature
 from robomix.formats.lerobot.writer import DatasetWriter
 from robomix.mixture.materialized import INDEX
 from robomix.tools.build.engines.base import Engine
-from robomix.tools.build.engines.processes import Processes
-from robomix.tools.materialize import plan as plan_module
+from robomix.tools.materialize import frame_files
 from robomix.tools.materialize import run as run_module
+from robomix.tools.materialize.frame_files import FrameFiles, Stretch
 from robomix.tools.materialize.plan import MIXTURE_FILE
 from tests.fixtures import write_v30
 from tests.tools.materialize.files import SIDE, TOP, block, materialize, opened, plan_of, write_sources
@@ -61,14 +61,45 @@ def _interrupt(key: str, rows: Any) -> Any:
     raise KeyboardInterrupt
 
 
-def test_any_number_of_workers_writes_the_same_bytes(sources: list[dict[str, Any]], tmp_path: Path) -> None:
-    written = []
-    for workers in (1, 2):
-        materialize(block(sources[:1]), tmp_path / "small", "frames", engine=Processes(workers))
-        written.append(files_of(tmp_path / "small"))
-        shutil.rmtree(tmp_path / "small")
-    assert written[0] == written[1]
-    assert len(written[0]) == 11
+def test_frames_that_were_written_are_not_read_again(
+    sources: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written of a frame store is gone on with, but for what is not as it was written."""
+    monkeypatch.setattr(frame_files, "_STRETCH", 10)
+    out, own, written = tmp_path / "small", FrameFiles._write, list[tuple[str, int]]()
+    materialize(block(sources[:1]), tmp_path / "expected", "frames")
+
+    def write(self: FrameFiles, file: Stretch, target: BinaryIO) -> str:
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        written.append((file.key, file.first))
+        return own(self, file, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FrameFiles, "_write", write)
+        with pytest.raises(KeyboardInterrupt):
+            materialize(block(sources[:1]), out, "frames")
+        assert written == [(TOP, 0), (TOP, 10), (TOP, 20), (TOP, 30), (SIDE, 0)]
+        with open(next(out.glob(f".one.*.partial/result/cameras/{TOP}.bin")), "r+b") as file:
+            file.seek(25 * 3 * 24 * 40)
+            file.write(b"damaged")
+        (next(out.glob(".one.*.partial/result")) / "stray").touch()
+        written.clear()
+        materialize(block(sources[:1]), out, "frames")
+    assert written == [(TOP, 20), (SIDE, 10), (SIDE, 20), (SIDE, 30)]
+    assert files_of(out / "one") == files_of(tmp_path / "expected" / "one")
+
+
+def test_what_was_stopped_between_its_publication_and_its_end_leaves_nothing(
+    sources: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "small"
+    materialize(block(sources), out, "frames")
+    left = out / ".one.0123456789abcdef.partial"
+    left.mkdir()
+    (left / "lock").touch()
+    materialize(block(sources), out, "frames")
+    assert sorted(entry.name for entry in out.iterdir()) == [INDEX, MIXTURE_FILE, "one", "two"]
 
 
 def test_sources_are_only_read(sources: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -81,13 +112,13 @@ def test_all_refusals_come_at_once_and_nothing_is_written(
     sources: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(plan_module.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     other = {"type": "resize_images", "kwargs": {"height": 8, "width": 8}}
     plan = plan_of(block([sources[0] | {"transforms": [other]}, sources[1]]), tmp_path / "small", "frames")
     text = "\n".join(plan.refusals)
     assert "source 'one': its resize_images makes pictures of 8x8" in text
-    assert "1,000 bytes free, and about" in text
-    with pytest.raises(ConfigError, match=r"(?s)8x8.*1,000 bytes"):
+    assert "1 KB free, and about" in text
+    with pytest.raises(ConfigError, match=r"(?s)8x8.*1 KB"):
         run_module.carry_out(plan, {})
     assert not (tmp_path / "small").exists()
 
@@ -123,6 +154,15 @@ def test_another_output_is_replaced_only_when_asked(sources: list[dict[str, Any]
     assert opened(MixtureConfig.from_dict(block(sources[:1], materialized=str(out))))[0][TOP].shape[-2:] == (30, 40)
     (out / "notes.txt").write_text("mine")
     assert "notes.txt" in "".join(plan_of(block(sources[:1]), out, "frames", overwrite=True).refusals)
+
+
+def test_frames_are_replaced_by_video_and_video_by_frames(sources: list[dict[str, Any]], tmp_path: Path) -> None:
+    out = tmp_path / "small"
+    for storage in ("frames", "video", "frames"):
+        plan = plan_of(block(sources), out, storage, overwrite=True)  # type: ignore[arg-type]
+        run_module.carry_out(plan, {"dataset": block(sources)})
+        assert (out / "one/videos").exists() == (storage == "video")
+        assert opened(MixtureConfig.from_dict(block(sources, materialized=str(out))))[0][TOP].shape[-2:] == (24, 40)
 
 
 def test_a_changed_mixture_or_source_is_named(tmp_path: Path) -> None:
@@ -177,3 +217,23 @@ def test_the_command_plans_and_writes(
     assert main([*command, "--size", "16"]) == 2
     assert main(command) == 2
     assert "give the size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("storage", ["frames", "video"])
+def test_nothing_is_written_into_a_source(storage: Any, tmp_path: Path) -> None:
+    entries = write_sources(tmp_path)
+    inside = plan_of(block(entries), tmp_path / "one/small", storage)
+    assert "no source is written to" in "".join(inside.refusals)
+
+
+def test_what_cannot_be_replaced_is_told_before_anything_is_withdrawn(
+    sources: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    materialize(block(sources), tmp_path / "small", "frames")
+    (tmp_path / "small/two/notes.txt").write_text("mine")
+    before = files_of(tmp_path / "small")
+    plan = plan_of(block(sources), tmp_path / "small", "video", overwrite=True)
+    assert "holds notes.txt, which `robomix materialize` has not written" in "".join(plan.refusals)
+    with pytest.raises(ConfigError, match="is not written"):
+        run_module.carry_out(plan, {"dataset": block(sources)})
+    assert files_of(tmp_path / "small") == before

@@ -11,6 +11,9 @@ from robomix.features import Feature
 from robomix.formats.write_input import check_features
 from robomix.video.encode import Encoder, check_picture_size
 
+_OF_A_DATASET = ("meta", "data", "videos", "images", "README.md", "LICENSE", ".gitattributes", ".cache")
+"""What may lie in a dataset's folder, as recorded or as downloaded from the Hub."""
+
 
 def exact_fps(fps: Fraction | float) -> Fraction:
     """`fps` as a fraction; floats such as 29.97 become the nearest one with a denominator up to 1001."""
@@ -30,7 +33,7 @@ def check_storable(features: Mapping[str, Feature], encoder: Encoder) -> None:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raise ConfigError if a dataset may not be written to the folder `target`."""
+    """Raise ConfigError if a dataset may not be written to the folder `target`, or would take other files with it."""
     if not os.path.lexists(target):
         return
     if not overwrite:
@@ -40,4 +43,9 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise ConfigError(
             f"{target} exists and is not a folder of a LeRobot dataset (meta/info.json), so it is not overwritten. "
             "Remove it yourself, or choose another folder."
+        )
+    if others := sorted(entry.name for entry in target.iterdir() if entry.name not in _OF_A_DATASET):
+        raise ConfigError(
+            f"{target} holds {', '.join(others[:8])}, which no LeRobot dataset has and which would be lost, so it is "
+            "not overwritten. Move it away, or choose another folder."
         )

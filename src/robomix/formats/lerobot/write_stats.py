@@ -6,7 +6,7 @@ pixels are whole numbers, so the histogram is the exact distribution of the samp
 
 import numpy as np
 
-from robomix.summaries import QUANTILES, stats_of_entries, summarize_entries
+from robomix.summaries import QUANTILES, stats_of_values
 
 Stats = dict[str, np.ndarray]
 SAMPLED_FRAMES = 100
@@ -17,7 +17,7 @@ SAMPLED_SIDE = 150
 
 def column_stats(values: np.ndarray, shape: tuple[int, ...]) -> Stats:
     """Statistics of `values` (N, ...), each of the feature's `shape` ((1,) for scalars), float64; `count` is (1,)."""
-    stats = stats_of_entries(summarize_entries(values.reshape(len(values), -1)))
+    stats = stats_of_values(values.reshape(len(values), -1))
     return {name: value if name == "count" else value.reshape(shape or (1,)) for name, value in stats.items()}
 
 

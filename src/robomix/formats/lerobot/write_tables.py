@@ -16,6 +16,9 @@ FILES_PER_CHUNK = 1000
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+_ALL = slice(None)
+_READ_ROWS = 1 << 14
+"""Rows that are in memory twice while a column is read back."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +94,27 @@ def episode_table(
     return pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": schema}})})
 
 
-def read_column(root: Path, key: str) -> np.ndarray:
-    """A numeric column of all data files in order, as (N, D): entries of a row flattened."""
-    parts = []
-    for file in sorted(root.glob("data/*/*.parquet")):
-        table = pq.read_table(file, columns=[key])
-        for chunk in table[key].chunks:
-            rows = len(chunk)
-            while pa.types.is_nested(chunk.type):
-                chunk = chunk.flatten()
-            parts.append(chunk.to_numpy(zero_copy_only=False).reshape(rows, -1))
-    return np.concatenate(parts)
+def read_column(root: Path, key: str, entries: slice = _ALL) -> np.ndarray:
+    """A numeric column of all data files in order, as (N, D): of a row, flattened, the `entries`."""
+    files = sorted(root.glob("data/*/*.parquet"))
+    made, first = np.zeros((0, 0)), 0
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(_READ_ROWS, columns=[key]):
+                values = batch[key]
+                while pa.types.is_nested(values.type):
+                    values = values.flatten()
+                part = values.to_numpy(zero_copy_only=False).reshape(len(batch), -1)[:, entries]
+                if not len(made):
+                    made = np.empty((count_rows(root), part.shape[1]), part.dtype)
+                made[first : first + len(part)] = part
+                first += len(part)
+    return made
+
+
+def count_rows(root: Path) -> int:
+    """Rows of all data files."""
+    return sum(pq.read_metadata(file).num_rows for file in root.glob("data/*/*.parquet"))
 
 
 def numeric_column(values: np.ndarray) -> pa.Array:
@@ -115,8 +128,9 @@ def numeric_column(values: np.ndarray) -> pa.Array:
     return column
 
 
-def image_column(pngs: list[bytes]) -> pa.Array:
-    cells = [{"bytes": png, "path": f"frame-{i:06d}.png"} for i, png in enumerate(pngs)]
+def image_column(pngs: list[bytes], first: int = 0) -> pa.Array:
+    """Encoded pictures, of an episode's frames from the `first` on, as LeRobot keeps them."""
+    cells = [{"bytes": png, "path": f"frame-{i:06d}.png"} for i, png in enumerate(pngs, first)]
     return pa.array(cells, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
 
 

@@ -41,9 +41,10 @@ class DatasetWriter(EpisodeWriter):
     """A LeRobot v3.0 dataset being written to the folder `path`; use it in a `with` block.
 
     `features` gives the columns in their order: numeric ones, and cameras of shape (3, H, W) whose `storage` is
-    `video` (mp4, by `codec` "libsvtav1" or "h264") or `image` (PNG, lossless). `data_file_mb` and `video_file_mb` say
-    when the next file begins. Raises ConfigError, before anything is written, for features that cannot be stored and
-    for a `path` that exists; with `overwrite` an existing dataset is replaced, at the end and in one step.
+    `video` (mp4, by `codec` "libsvtav1", "h264" or "h264_lossless") or `image` (PNG, lossless). `data_file_mb` and
+    `video_file_mb` say when the next file begins. Raises ConfigError, before anything is written, for features that
+    cannot be stored and for a `path` that exists; with `overwrite` an existing dataset is replaced, at the end and in
+    one step.
     """
 
     def __init__(

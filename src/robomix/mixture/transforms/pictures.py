@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torchvision.transforms.v2 import functional as pictures
 
 from robomix.errors import AlignmentError, ConfigError, did_you_mean
 from robomix.features import Feature
@@ -18,6 +17,8 @@ def resized(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """
     if tuple(images.shape[-2:]) == (height, width):
         return images
+    from torchvision.transforms.v2 import functional as pictures  # importing it takes seconds and 200 MiB of memory
+
     flat = images.reshape(-1, *images.shape[-3:])
     return pictures.resize(flat, [height, width], antialias=True).reshape(*images.shape[:-2], height, width)
 

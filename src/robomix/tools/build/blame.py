@@ -1,12 +1,23 @@
-"""What is to blame where copied frames cannot be read back: the disk, or a video that was damaged before."""
+"""What is to blame where writing fails: the system, the disk, or a video that was damaged before."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
-from robomix.errors import FormatError
+from robomix.errors import ConfigError, FormatError
 from robomix.tools.check.raw.glances import glance
 from robomix.tools.check.raw.videos import read_video
 from robomix.video.remux import Clip
+
+
+@contextmanager
+def blaming_the_system(target: Path, left: str = "What is finished is kept for the next run.") -> Iterator[None]:
+    """Where the system fails the block (a full disk, no permission), raises ConfigError that says so of `target`."""
+    try:
+        yield
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise ConfigError(f"{target} is not written: {error.strerror or error}{where}. {left}") from error
 
 
 @contextmanager

@@ -19,7 +19,7 @@ class Rows(Protocol):
     """The rows of one episode, in frame order."""
 
     def table(self) -> pa.Table:
-        """One column for each feature that is no video, in any order, without the bookkeeping columns."""
+        """A column for each feature that is no video, but for pictures still to be encoded; none of bookkeeping."""
 
     @property
     def size(self) -> int:
@@ -71,7 +71,7 @@ class Episode:
     tasks: tuple[str, ...]
     """Its texts, each once."""
     videos: Mapping[str, Clip | Drawn]
-    """By camera."""
+    """By camera: its frames. Those of a camera kept as pictures are here while they are still to be encoded."""
     origin: Origin
     task_of: np.ndarray | None = None
     """(T,) int64: for each frame the position of its text in `tasks`; None: the first for all."""
@@ -102,6 +102,8 @@ class Content:
     """Named ranges of episodes, as info.json has them; empty: all are `train`."""
     has_whole_stats: bool = False
     """Whether meta/stats.json is written even where the version does not demand it: v2.1."""
+    meta_texts: Mapping[str, str] = field(default_factory=dict)
+    """What further files below meta/ hold that are written by whoever asks for the dataset, by their names there."""
 
     @property
     def videos(self) -> list[str]:

@@ -10,18 +10,19 @@ from pathlib import Path
 
 from robomix.errors import FormatError
 from robomix.tools.build.content import Drawn
-from robomix.video.remux import Clip, CutError, DecodingOrder, decoding_order, false_starts
+from robomix.video.decoding_order import CutError, DecodingOrder, decoding_order, false_starts
+from robomix.video.remux import Clip
+from robomix.video.timeline import stat_video
 
 
-@lru_cache(maxsize=4096)
 def order_of(path: Path) -> DecodingOrder:
-    """The packets of a file. Raises CutError for one that cannot be cut anywhere."""
-    return decoding_order(path)
+    """The packets of a file, as it is now. Raises CutError for one that cannot be cut anywhere."""
+    return _order(path, *stat_video(path))
 
 
 def can_cut(path: Path, frame: int) -> bool:
     """Whether a file can be parted before this frame. Raises CutError for one that cannot be cut anywhere."""
-    return order_of(path).can_cut(frame) and frame not in _false_starts(path)
+    return order_of(path).can_cut(frame) and frame not in _false_starts(path, *stat_video(path))
 
 
 def obstacle(clip: Clip) -> str | None:
@@ -37,7 +38,7 @@ def obstacle(clip: Clip) -> str | None:
         )
     if reason := order.obstacle(clip.start, clip.stop):
         return reason
-    if clip.start and clip.start in _false_starts(clip.path):
+    if clip.start and clip.start in _false_starts(clip.path, *stat_video(clip.path)):
         return "their first is called a key frame and is none (intra refresh)"
     return None
 
@@ -45,7 +46,7 @@ def obstacle(clip: Clip) -> str | None:
 def groups(parts: Sequence[Clip | Drawn]) -> list[tuple[int, int]]:
     """(first, stop) of neighbours that must stay together: each goes on in one file where that cannot be cut."""
     begins = [i for i in range(len(parts)) if i == 0 or not _held_together(parts[i - 1], parts[i])]
-    return list(zip(begins, [*begins[1:], len(parts)], strict=True))
+    return list(zip(begins, [*begins[1:], len(parts)], strict=True)) if begins else []
 
 
 def joined(clips: Sequence[Clip]) -> list[Clip]:
@@ -74,6 +75,12 @@ def _held_together(before: Clip | Drawn, part: Clip | Drawn) -> bool:
         return False
 
 
+# Files are known by size and time of change too: one process may see a file before and after it is replaced.
 @lru_cache(maxsize=4096)
-def _false_starts(path: Path) -> frozenset[int]:
+def _order(path: Path, size: int, mtime: int) -> DecodingOrder:
+    return decoding_order(path)
+
+
+@lru_cache(maxsize=4096)
+def _false_starts(path: Path, size: int, mtime: int) -> frozenset[int]:
     return false_starts(path)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,9 +22,13 @@ _BUILT_WITH = ("robomix", "av", "numpy", "pyarrow")
 
 def stamps(content: Content) -> Stamps:
     """Of all files of the datasets that `content` comes from; folders with hidden names are left out."""
+    return stamps_below(dict.fromkeys(Path(episode.origin.dataset) for episode in content.episodes))
+
+
+def stamps_below(roots: Iterable[Path]) -> Stamps:
+    """Of all files of the datasets at `roots`, each a file or a folder."""
     made: dict[str, tuple[int, int]] = {}
-    for source in dict.fromkeys(episode.origin.dataset for episode in content.episodes):
-        root = Path(source)
+    for root in roots:
         paths = [root] if root.is_file() else _files(root)
         for path in paths:
             try:
@@ -37,7 +41,11 @@ def stamps(content: Content) -> Stamps:
 
 def expect_unchanged(content: Content, before: Stamps) -> None:
     """Raises FormatError where files of the sources are not as they were."""
-    after = stamps(content)
+    expect_same(before, stamps(content))
+
+
+def expect_same(before: Stamps, after: Stamps) -> None:
+    """Raises FormatError where files that were read have changed between the two."""
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     if changed:
         more = f" and {len(changed) - 1} more files" if len(changed) > 1 else ""

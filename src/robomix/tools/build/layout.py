@@ -14,14 +14,15 @@ from robomix.formats.lerobot.info import DEFAULT_PATHS
 from robomix.formats.lerobot.write_tables import FILES_PER_CHUNK, Place
 from robomix.tools.build.content import Content, Drawn
 from robomix.tools.build.cuts import groups, order_of
+from robomix.tools.build.tables import rows_size
+from robomix.video.encode import find_encoder
 from robomix.video.remux import Clip, StreamKey, stream_key
+from robomix.video.timeline import stat_video
 
 Version = Literal["v2.0", "v2.1", "v3.0"]
 DATA_MB, VIDEO_MB = 100, 200
 """LeRobot's sizes at which v3.0 begins the next file."""
 _MB = 1 << 20
-_CODED = 0.04
-"""Bytes that a pixel of a frame will take when encoded, roughly; only decides where the next file begins."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,21 @@ class Files:
     videos: tuple[VideoFile, ...]
 
 
-def lay_out(content: Content, version: Version = "v3.0", data_mb: float = DATA_MB, video_mb: float = VIDEO_MB) -> Files:
-    """Decides which files `content` makes in a dataset of `version`."""
+def lay_out(
+    content: Content,
+    version: Version = "v3.0",
+    data_mb: float = DATA_MB,
+    video_mb: float = VIDEO_MB,
+    codec: str = "libsvtav1",
+) -> Files:
+    """Decides which files `content` makes in a dataset of `version`; `codec` encodes what must be."""
     if version == "v3.0":
-        sizes = [episode.rows.size for episode in content.episodes]
+        sizes = [rows_size(content, episode) for episode in content.episodes]
         data = [
             DataFile(_name(version, 0, place), place, first, stop)
             for place, first, stop in _places(_runs(sizes, [None] * len(sizes), data_mb * _MB))
         ]
-        videos = [file for key in content.videos for file in _video_files(content, key, video_mb * _MB)]
+        videos = [file for key in content.videos for file in _video_files(content, key, video_mb * _MB, codec)]
     else:
         ordinals = range(len(content.episodes))
         data = [DataFile(_name(version, 0, _of(i), episode=i), _of(i), i, i + 1) for i in ordinals]
@@ -77,12 +84,14 @@ def lay_out(content: Content, version: Version = "v3.0", data_mb: float = DATA_M
     return Files(version, tuple(data), tuple(videos))
 
 
-def _video_files(content: Content, key: str, limit: float) -> Iterator[VideoFile]:
+def _video_files(content: Content, key: str, limit: float, codec: str) -> Iterator[VideoFile]:
     parts = [episode.videos[key] for episode in content.episodes]
     bound = groups(parts)
-    sizes = [sum(map(video_size, parts[first:stop])) for first, stop in bound]
+    sizes = [sum(video_size(part, codec) for part in parts[first:stop]) for first, stop in bound]
     heads = [parts[first] for first, _ in bound]
-    keys: list[StreamKey | None] = [None if isinstance(part, Drawn) else _key(part.path) for part in heads]
+    keys: list[StreamKey | None] = [
+        None if isinstance(part, Drawn) else _key(part.path, *stat_video(part.path)) for part in heads
+    ]
     for place, begin, end in _places(_runs(sizes, keys, limit)):
         first, stop = bound[begin][0], bound[end - 1][1]
         yield VideoFile(_name("v3.0", 1, place, key), place, key, first, stop, isinstance(parts[first], Drawn))
@@ -126,13 +135,13 @@ def _is_encoded(content: Content, key: str, episode: int) -> bool:
     return isinstance(content.episodes[episode].videos[key], Drawn)
 
 
-def video_size(part: Clip | Drawn) -> float:
-    """About how many bytes frames take in a file."""
+def video_size(part: Clip | Drawn, codec: str = "libsvtav1") -> float:
+    """About how many bytes frames take in a file, encoded by `codec` where they must be."""
     if isinstance(part, Drawn):
-        return _CODED * len(part) * part.frames.height * part.frames.width
+        return find_encoder(codec).bytes_per_pixel * len(part) * part.frames.height * part.frames.width
     return part.path.stat().st_size * len(part) / len(order_of(part.path).rank)
 
 
 @lru_cache(maxsize=65536)
-def _key(path: Path) -> StreamKey:
+def _key(path: Path, size: int, mtime: int) -> StreamKey:
     return stream_key(path)

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,11 @@ def marker_of(done: Path, name: str) -> Path:
 
 def clear_unfinished(root: Path, done: Path, names: Iterable[str]) -> None:
     """Removes from `root` all but those of the files `names` that have a marker: what a stopped process left there."""
-    kept = {root / name for name in names if marker_of(done, name).is_file()}
+    clear_but(root, {root / name for name in names if marker_of(done, name).is_file()})
+
+
+def clear_but(root: Path, kept: Collection[Path]) -> None:
+    """Removes from `root` all files but `kept`, and the folders that are empty then."""
     for path in sorted(root.rglob("*"), reverse=True):  # what lies in a folder comes before the folder
         if path in kept:
             continue

@@ -28,15 +28,17 @@ def count_video(path: Path, starts: Sequence[int]) -> list[PixelCounts]:
     return made
 
 
-def count_pictures(column: pa.ChunkedArray, where: str) -> PixelCounts:
-    """The pixels of sampled pictures of one episode, which a column holds encoded."""
-    counts = PixelCounts()
-    for i in sorted(sampled_frames(len(column))):
-        data = column[i].as_py()["bytes"]
-        image = np.empty((3, *picture_size(data, where)), np.uint8)
-        decode_picture(data, image, where)
-        counts.add(image)
-    return counts
+def count_pictures(counts: PixelCounts, column: pa.ChunkedArray, first: int, length: int, where: str) -> None:
+    """Adds the pixels of sampled pictures of an episode of `length` frames, of which a column holds some encoded.
+
+    `first` is the frame with which the column begins.
+    """
+    for i in sorted(sampled_frames(length)):
+        if first <= i < first + len(column):
+            data = column[i - first].as_py()["bytes"]
+            image = np.empty((3, *picture_size(data, where)), np.uint8)
+            decode_picture(data, image, where)
+            counts.add(image)
 
 
 def merged(parts: Sequence[PixelCounts]) -> PixelCounts:

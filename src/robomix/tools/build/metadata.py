@@ -1,6 +1,7 @@
 """The metadata of a dataset that was written: info.json, episodes, tasks and statistics, of each version."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from robomix.errors import FormatError
 from robomix.formats.lerobot.info import DEFAULT_PATHS
 from robomix.formats.lerobot.write_meta import number, write_stats, write_tasks
-from robomix.formats.lerobot.write_stats import Stats, column_stats
+from robomix.formats.lerobot.write_stats import Stats
 from robomix.formats.lerobot.write_tables import EPISODES_PATH, FILES_PER_CHUNK, RollingParquet, read_column
 from robomix.mixture.padding import PaddingColumns
+from robomix.summaries import stats_of_values
 from robomix.tools.build.camera_stats import pooled
 from robomix.tools.build.content import Content
 from robomix.tools.build.layout import DATA_MB, VIDEO_MB, Files
@@ -24,6 +27,8 @@ from robomix.tools.build.tables import BOOKKEEPING_TYPES
 
 _GROUP = 100
 """Episodes in a row group of meta/episodes."""
+_VALUES = 1 << 22
+"""Numbers of a column that are in memory together, unless a single entry has more rows."""
 
 
 def write_metadata(
@@ -157,6 +162,7 @@ def _episode_rows(content: Content, files: Files, videos: Sequence[WrittenFrames
 def _write_episodes(root: Path, rows: Sequence[Mapping[str, Any]], stats: Sequence[dict[str, Stats]]) -> None:
     keys = [key for key in dict.fromkeys(key for entry in stats for key in entry) if all(key in e for e in stats)]
     series = RollingParquet(root, EPISODES_PATH, DATA_MB << 20)
+    kinds = {name: _kind(name, rows) for name in rows[0]}
     try:
         for begin in range(0, len(rows), _GROUP):
             group = range(begin, min(begin + _GROUP, len(rows)))
@@ -167,15 +173,29 @@ def _write_episodes(root: Path, rows: Sequence[Mapping[str, Any]], stats: Sequen
                 | place
                 for i in group
             ]
-            series.write(pa.Table.from_pylist(whole))
+            table = pa.Table.from_pylist(whole)
+            for i, (name, kind) in enumerate(kinds.items()):  # they come first
+                table = table.set_column(i, name, table[name].cast(kind))
+            series.write(table)
     finally:
         series.close()
+
+
+def _kind(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.DataType:
+    """The type of a column, of which a group of rows may have nothing. Raises FormatError for values of several."""
+    try:
+        return pa.array([row[name] for row in rows]).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise FormatError(
+            f"the metadata of the episodes holds values of several types in the column {name!r}, which no file can: "
+            f"{error}. Rename the column in one of the datasets, or remove it. Nothing was published."
+        ) from error
 
 
 def _global_stats(
     content: Content, root: Path, stats: Sequence[dict[str, Stats]], padding: Mapping[str, PaddingColumns]
 ) -> dict[str, Stats]:
-    """Of the whole set: of columns from the files that were written, one in memory at a time; of cameras, pooled."""
+    """Of the whole set: of columns from the files that were written, some entries at a time; of cameras, pooled."""
     made: dict[str, Stats] = {}
     for key, spec in content.features.items():
         if spec["dtype"] in ("video", "image"):
@@ -184,8 +204,18 @@ def _global_stats(
         elif key in padding:
             made[key] = real_stats(key, tuple(spec["shape"]), padding[key], partial(read_column, root))
         elif spec["dtype"] not in ("string", "binary", "language"):
-            made[key] = column_stats(read_column(root, key), tuple(spec["shape"]))
-    return made | {key: column_stats(read_column(root, key), ()) for key in BOOKKEEPING_TYPES}
+            made[key] = _stats_of_column(root, key, tuple(spec["shape"]), content.num_frames)
+    return made | {key: _stats_of_column(root, key, (), content.num_frames) for key in BOOKKEEPING_TYPES}
+
+
+def _stats_of_column(root: Path, key: str, shape: tuple[int, ...], rows: int) -> Stats:
+    """Of a column of `rows` rows, of which only some entries are in memory at a time: quantiles need all rows."""
+    each = max(1, _VALUES // rows)
+    parts = []
+    for first in range(0, math.prod(shape), each):
+        parts.append(stats_of_values(read_column(root, key, slice(first, first + each))))
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: parts[0][name] if name == "count" else value.reshape(shape or (1,)) for name, value in whole.items()}
 
 
 def _counted(

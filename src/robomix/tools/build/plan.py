@@ -1,30 +1,25 @@
 """What writing a dataset will do, told before anything is written: counts, bytes, what is copied, what is encoded."""
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-from rich.table import Table
 
 from robomix.errors import ConfigError, FormatError
 from robomix.formats.lerobot.write_checks import check_target
 from robomix.tools.build.content import Content, Drawn
 from robomix.tools.build.engines.base import Engine
+from robomix.tools.build.estimate import Estimate, estimate
 from robomix.tools.build.frames import with_cuts
-from robomix.tools.build.layout import Files, Version, lay_out, video_size
+from robomix.tools.build.layout import Files, Version, lay_out
+from robomix.tools.build.places import no_linked_source, no_room, no_source, replaced_bytes, sources_of
 from robomix.tools.build.write import write_dataset
 from robomix.tools.check.finding import Verdict
-from robomix.tools.check.run import check
-
-_SHOWN = 12
-"""Episodes that are listed."""
-_SPARE = 1.05
-"""Free space asked for, relative to what is expected to be written."""
+from robomix.tools.check.run import check_written
+from robomix.video.remux import Clip
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,12 @@ class Plan:
     content: Content
     files: Files
     target: Path
-    overwrite: bool
-    data_bytes: int
-    """About how much the data files will take."""
-    copied_bytes: int
-    """About how much of videos is copied."""
+    ask: Callable[[Path], None]
+    """Raises ConfigError where nothing may be written to the target."""
+    takes: Estimate
+    """Bytes and time."""
+    replaced_bytes: int
+    """Of what lies at the target, which stays until the new dataset is complete."""
     copied_frames: int
     encoded: tuple[tuple[str, int], ...]
     """(reason, frames) of those that must be encoded."""
@@ -74,9 +70,14 @@ class Plan:
             "features": list(self.content.features),
             "data_files": len(self.files.data),
             "video_files": len(self.files.videos),
-            "data_bytes": self.data_bytes,
-            "copied_bytes": self.copied_bytes,
             "copied_frames": self.copied_frames,
+            "encoded_frames": self.encoded_frames,
+            "data_bytes": self.takes.data_bytes,
+            "copied_bytes": self.takes.copied_bytes,
+            "encoded_bytes": self.takes.encoded_bytes,
+            "bytes": self.takes.bytes,
+            "replaced_bytes": self.replaced_bytes,
+            "seconds": round(self.takes.seconds, 1),
             "encoded": [{"reason": reason, "frames": frames} for reason, frames in self.encoded],
             "encoded_episodes": [asdict(part) for part in self.encoded_parts],
             "refusals": list(self.refusals),
@@ -89,30 +90,43 @@ def make_plan(
     *,
     version: Version = "v3.0",
     overwrite: bool = False,
+    ask: Callable[[Path], None] | None = None,
     refusals: Sequence[str] = (),
+    codec: str = "libsvtav1",
+    workers: int = 1,
 ) -> Plan:
-    """Decides how `content` is written to `target`. `refusals` are reasons that are known already."""
+    """Decides how `content` is written to `target`.
+
+    Args:
+        content: what to write.
+        target: the folder.
+        version: LeRobot's.
+        overwrite: whether a LeRobot dataset at the target may be replaced.
+        ask: raises ConfigError where nothing may be written there, in place of what `overwrite` says.
+        refusals: reasons that are known already.
+        codec: of frames that must be encoded.
+        workers: how many processes are meant to write, for the time it takes.
+    """
     content = with_cuts(content, apart=version != "v3.0")
-    files = lay_out(content, version)
-    parts = [part for episode in content.episodes for part in episode.videos.values()]
-    drawn = [part for part in parts if isinstance(part, Drawn)]
+    files = lay_out(content, version, codec=codec)
+    parts = [episode.videos[key] for episode in content.episodes for key in content.videos]
     encoded = _encoded(content)
-    copied = [part for part in parts if not isinstance(part, Drawn)]
     reasons: Counter[str] = Counter()
     for part in encoded:
         reasons[part.reason] += part.frames
+    target, ask = Path(target).absolute(), ask or partial(check_target, overwrite=overwrite)
     plan = Plan(
         content,
         files,
-        Path(target).absolute(),
-        overwrite,
-        sum(episode.rows.size for episode in content.episodes),
-        round(sum(video_size(part) for part in copied)),
-        sum(len(part) for part in copied),
+        target,
+        ask,
+        estimate(content, files, codec=codec, workers=workers),
+        replaced_bytes(target, ask),
+        sum(len(part) for part in parts if isinstance(part, Clip)),
         tuple(reasons.most_common()),
         encoded,
     )
-    return Plan(**vars(plan) | {"refusals": (*refusals, *_refusals(plan, round(sum(map(video_size, drawn)))))})
+    return replace(plan, refusals=(*refusals, *_refusals(plan)))
 
 
 def carry_out(plan: Plan, *, workers: int = 1, codec: str = "libsvtav1", engine: Engine | None = None) -> None:
@@ -127,7 +141,7 @@ def carry_out(plan: Plan, *, workers: int = 1, codec: str = "libsvtav1", engine:
         plan.content,
         plan.files,
         plan.target,
-        check_target=partial(check_target, overwrite=plan.overwrite),
+        check_target=plan.ask,
         check_result=expect_sound,
         codec=codec,
         workers=workers,
@@ -135,84 +149,47 @@ def carry_out(plan: Plan, *, workers: int = 1, codec: str = "libsvtav1", engine:
     )
 
 
-def as_table(plan: Plan) -> Table:
-    """What a person reads before it is done."""
-    table = Table(title=f"plan for {plan.target}", show_header=False)
-    rows = [
-        ("format", f"LeRobot {plan.files.version}"),
-        ("episodes, frames", f"{len(plan.content.episodes):,}, {plan.content.num_frames:,}"),
-        ("tasks", f"{len(plan.content.tasks):,}"),
-        ("features", ", ".join(plan.content.features)),
-        ("data files", f"{len(plan.files.data):,}, about {size_text(plan.data_bytes)}"),
-        ("video files", f"{len(plan.files.videos):,}"),
-        ("frames copied as they are", f"{plan.copied_frames:,}, about {size_text(plan.copied_bytes)}"),
-    ]
-    rows += [("frames encoded", text) for text in _told(plan.encoded_parts)]
-    rows += [("refused", reason) for reason in plan.refusals]
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
 def _encoded(content: Content) -> tuple[EncodedPart, ...]:
     return tuple(
         EncodedPart(key, episode.origin.dataset, episode.origin.episode, len(part), part.reason)
         for episode in content.episodes
-        for key, part in episode.videos.items()
-        if isinstance(part, Drawn)
+        for key in content.videos
+        if isinstance(part := episode.videos[key], Drawn)
     )
 
 
-def _told(parts: Sequence[EncodedPart]) -> Iterator[str]:
-    """Which frames are encoded and why, those with one camera, source and reason together."""
-    groups: dict[tuple[str, str, str], list[EncodedPart]] = {}
-    for part in parts:
-        groups.setdefault((part.source, part.camera, part.reason), []).append(part)
-    for (source, camera, reason), own in groups.items():
-        frames = sum(part.frames for part in own)
-        shown = ", ".join(str(part.episode) for part in own[:_SHOWN])
-        more = f" and {len(own) - _SHOWN} more" if len(own) > _SHOWN else ""
-        yield f"{frames:,} of {source}, {camera}, episode {shown}{more}: {reason}"
-
-
-def _refusals(plan: Plan, encoded_bytes: int) -> list[str]:
-    found = []
-    ask: Callable[[Path], None] = partial(check_target, overwrite=plan.overwrite)
+def _refusals(plan: Plan) -> list[str]:
+    found, sources = [], sources_of(plan.content)
     try:
-        ask(plan.target)
+        plan.ask(plan.target)
     except ConfigError as error:
         found.append(str(error))
     if not plan.content.episodes:
         found.append("it would have no episodes.")
-    for source in {episode.origin.dataset for episode in plan.content.episodes}:
-        if _overlap(plan.target.resolve(), Path(source).resolve()):
-            found.append(f"{plan.target} and the source {source} lie in one another, and no source is written to.")
-    folder = next(parent for parent in plan.target.parents if parent.exists())
-    needed = round(_SPARE * (plan.data_bytes + plan.copied_bytes + encoded_bytes))
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        found.append(f"{folder} has {size_text(free)} free, and about {size_text(needed)} are needed.")
-    if not os.access(folder, os.W_OK):
-        found.append(f"{folder} may not be written to. Choose another place.")
+    found += no_source(plan.target, sources)
+    found += no_linked_source(plan.target, sources)
+    found += _shared_frames(plan.content)
+    found += no_room(plan.target, plan.takes.bytes)
     return found
 
 
-def _overlap(first: Path, second: Path) -> bool:
-    return first.is_relative_to(second) or second.is_relative_to(first)
+def _shared_frames(content: Content) -> Iterator[str]:
+    """Episodes that would have frames of others: a wrong rate or wrong times in the metadata lead there."""
+    for key in content.videos:
+        parts = [(part, e.origin) for e in content.episodes if isinstance(part := e.videos[key], Clip)]
+        parts.sort(key=lambda entry: (entry[0].path, entry[0].start))
+        for (before, first), (part, second) in pairwise(parts):
+            if part.path == before.path and part.start < before.stop and first != second:  # the same episode twice may
+                yield (
+                    f"{first.dataset}: by its metadata, episodes {first.episode} and {second.episode} share frames of "
+                    f"{key!r} (V04), in {part.path.name}. `robomix check` says more, and `robomix repair` may mend it."
+                )
+                break
 
 
 def expect_sound(root: Path) -> None:
-    """Raises FormatError where `check` finds the folder wrong."""
-    wrong = [finding for finding in check(root).findings if finding.level == Verdict.FAIL]
+    """Raises FormatError where `check` finds the folder wrong, of whose files all bytes were read for their markers."""
+    wrong = [finding for finding in check_written(root).findings if finding.level == Verdict.FAIL]
     if wrong:
         listing = "".join(f"\n  {finding.defect.id} {finding.found}" for finding in wrong[:10])
         raise FormatError(f"what was written is not sound, so nothing was published:{listing}")
-
-
-def size_text(count: float) -> str:
-    """A number of bytes, for people."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

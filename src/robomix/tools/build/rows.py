@@ -1,5 +1,6 @@
 """Rows of episodes: from the Parquet files of LeRobot datasets as they are, or from the columns of any dataset."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,7 +35,7 @@ class ParquetRows:
 
     def table(self) -> pa.Table:
         names = tuple(self.columns)
-        parts = [_file(span.file, names).slice(span.first, span.count) for span in self.spans]
+        parts = [_file(s.file, _changed(s.file), names).slice(s.first, s.count) for s in self.spans]
         whole = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
         return whole.rename_columns([self.columns[name] for name in whole.column_names])
 
@@ -60,8 +61,13 @@ class ColumnRows:
         return each * len(self.rows)
 
 
+def _changed(path: Path) -> int:
+    """When a file was last changed; 0 where it is gone, as reading it will tell."""
+    return os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+
+
 @lru_cache(maxsize=2)
-def _file(path: Path, names: tuple[str, ...]) -> pa.Table:
-    """A file's columns: the episodes of a file are asked for one after another."""
+def _file(path: Path, mtime: int, names: tuple[str, ...]) -> pa.Table:
+    """A file's columns as of a time of change: the episodes of a file are asked for one after another."""
     with open_parquet(path) as file:
         return file.read(columns=list(names))

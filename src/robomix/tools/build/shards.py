@@ -1,8 +1,8 @@
 """Writing one file of a dataset: pure functions of the content and the file, for any process and any order."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,18 @@ import pyarrow.parquet as pq
 
 from robomix.errors import FormatError
 from robomix.formats.lerobot.write_stats import PixelCounts, Stats, column_stats, sampled_frames
-from robomix.formats.lerobot.write_verify import verify_video
+from robomix.formats.lerobot.write_verify import verify_index
 from robomix.formats.lerobot.write_videos import VideoFile as WrittenVideo
 from robomix.formats.parquet import to_numpy
+from robomix.mixture.padding import PaddingColumns
 from robomix.tools.build.blame import blaming_sources
 from robomix.tools.build.content import Content, Drawn, Episode
 from robomix.tools.build.cuts import joined
 from robomix.tools.build.layout import DataFile, VideoFile
 from robomix.tools.build.measure import count_pictures, count_video, merged
 from robomix.tools.build.padded import declared_padding, real_stats
-from robomix.tools.build.tables import BOOKKEEPING_TYPES, episode_table
+from robomix.tools.build.spot_checks import check_spots
+from robomix.tools.build.tables import BOOKKEEPING_TYPES, episode_tables
 from robomix.video.encode import VideoEncoder
 from robomix.video.remux import Clip, remux
 
@@ -58,44 +60,60 @@ class WrittenFrames:
 def write_data_file(
     content: Content, file: DataFile, root: Path, first_rows: np.ndarray, tasks: Mapping[str, int]
 ) -> WrittenRows:
-    """Writes a Parquet file, one row group per episode, and reads it back.
+    """Writes a Parquet file, a row group for each table of an episode, and reads it back.
 
     `first_rows` (E,) int64 says how many rows lie before each episode. Raises FormatError where the file does not hold
     afterwards what the episodes gave.
     """
     path = root / file.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    stats, digests, padding = [], [], declared_padding(content)
+    stats, digests, groups, padding = [], [], [], declared_padding(content)
     counted: dict[str, list[PixelCounts]] = {key: [] for key in _pictures(content)}
-    writer: pq.ParquetWriter | None = None
-    try:
+    with closing(_RowGroups(path)) as made:
         for number in range(file.first, file.stop):
-            table = episode_table(content, number, int(first_rows[number]), tasks)
-            if writer is None:
-                writer = pq.ParquetWriter(path, table.schema, compression="snappy", use_dictionary=True)
-            writer.write_table(table, row_group_size=max(1, len(table)))
-            values = {key: _values(content, table, key) for key in _numeric(content)}
-            own = {
-                key: real_stats(key, value.shape[1:], padding[key], values.__getitem__, gaps=True)
-                if key in padding
-                else column_stats(value, value.shape[1:])
-                for key, value in values.items()
-            }
-            for key in _unknown(content.episodes[number], counted):
-                counted[key].append(count_pictures(table[key], f"{path}, episode {number}, camera {key!r}"))
-                own[key] = counted[key][-1].stats()
+            episode = content.episodes[number]
+            parts: list[pa.Table] = []
+            counts = {key: PixelCounts() for key in _unknown(episode, counted)}
+            for table in episode_tables(content, number, int(first_rows[number]), tasks):
+                made.write(table)
+                first = sum(len(part) for part in parts)
+                for key, own_counts in counts.items():
+                    where = f"{path}, episode {number}, camera {key!r}"
+                    count_pictures(own_counts, table[key], first, episode.length, where)
+                parts.append(table.select(_numeric(content)))
+            groups.append(len(parts))
+            values = {key: _values(content, pa.concat_tables(parts), key) for key in _numeric(content)}
+            own = _stats_of(episode, values, padding)
+            for key, own_counts in counts.items():
+                counted[key].append(own_counts)
+                own[key] = own_counts.stats()
             stats.append(own)
             digests.append({key: _digest(value) for key, value in values.items()})
-    finally:
-        if writer is not None:
-            writer.close()
-    _verify(content, path, digests)
+    _verify(content, path, groups, digests)
     whole = {key: merged(parts) for key, parts in counted.items() if len(parts) == len(stats)}
     return WrittenRows(tuple(stats), whole, path.stat().st_size)
 
 
+class _RowGroups:
+    """A Parquet file with a row group for each table; its columns are those of the first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            kinds = _repeating(table)
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="snappy", use_dictionary=kinds)
+        self._writer.write_table(table, row_group_size=max(1, len(table)))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
 def write_video_file(content: Content, file: VideoFile, root: Path, codec: str) -> WrittenFrames:
-    """Writes a video: its episodes' frames copied, or encoded by `codec`; and reads its packets back.
+    """Writes a video: its episodes' frames copied, or encoded by `codec`; and reads its index back.
 
     Raises CutError where frames cannot be copied after all, and FormatError for files that cannot be read.
     """
@@ -112,7 +130,10 @@ def write_video_file(content: Content, file: VideoFile, root: Path, codec: str) 
         remux(joined(clips), path, content.fps)
     with blaming_sources(clips):
         counted = _count(content, file, path, starts) if clips else _encode(drawn, path, content, codec)
-        verify_video(WrittenVideo(path, keys, starts[-1]), content.fps)
+        # That all bytes can be read shows when the marker's checksum is taken.
+        verify_index(WrittenVideo(path, keys, starts[-1]), content.fps)
+        if clips:
+            check_spots(joined(clips), path)
     known = [counts for counts in counted if counts is not None]
     whole = merged(known) if len(known) == len(counted) else None
     stats = tuple(None if counts is None else counts.stats() for counts in counted)
@@ -157,6 +178,13 @@ def _pictures(content: Content) -> list[str]:
     return [key for key in content.columns if content.features[key]["dtype"] == "image"]
 
 
+def _repeating(table: pa.Table) -> list[str]:
+    """Columns that dictionaries make smaller. Measurements hardly repeat: there they cost time and space."""
+    kinds = [(name, table.schema.field(name).type) for name in table.column_names]
+    unique = ("frame_index", "index")
+    return [n for n, kind in kinds if n not in unique and (pa.types.is_integer(kind) or pa.types.is_string(kind))]
+
+
 def _unknown(episode: Episode, cameras: Iterable[str]) -> list[str]:
     return [key for key in cameras if key not in episode.camera_stats]
 
@@ -172,23 +200,44 @@ def _values(content: Content, table: pa.Table, key: str) -> np.ndarray:
     return to_numpy(column.combine_chunks(), () if shape == (1,) else shape, f"column {key!r}")
 
 
+def _stats_of(
+    episode: Episode, values: Mapping[str, np.ndarray], padding: Mapping[str, PaddingColumns]
+) -> dict[str, Stats]:
+    """Of each column of an episode. Raises FormatError for numbers of which there are none."""
+    made = {}
+    for key, value in values.items():
+        try:
+            made[key] = (
+                real_stats(key, value.shape[1:], padding[key], values.__getitem__, gaps=True)
+                if key in padding
+                else column_stats(value, value.shape[1:])
+            )
+        except ValueError as error:
+            bad = np.flatnonzero(~np.isfinite(value).reshape(len(value), -1).all(axis=1))
+            if not len(bad):
+                raise
+            raise FormatError(
+                f"{episode.origin.dataset}, episode {episode.origin.episode}, frame {bad[0]}: {key!r} is NaN, infinite "
+                "or empty, so it has no statistics (T01). `robomix check` names all such episodes, and `robomix "
+                "repair` with --drop_episodes leaves them out. Nothing was published."
+            ) from error
+    return made
+
+
 def _digest(values: np.ndarray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
 
 
-def _verify(content: Content, path: Path, digests: list[dict[str, bytes]]) -> None:
-    """Raises FormatError unless each row group, read back, holds the episode it was given."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _verify(content: Content, path: Path, groups: Sequence[int], digests: Sequence[dict[str, bytes]]) -> None:
+    """Raises FormatError unless the row groups of each episode, so many, hold what they were given."""
+    first = 0
     with pq.ParquetFile(path) as file:
-        for group, expected in enumerate(digests):
-            table = file.read_row_group(group, columns=list(expected))
+        for place, (count, expected) in enumerate(zip(groups, digests, strict=True)):
+            table = file.read_row_groups(range(first, first + count), columns=list(expected))
+            first += count
             for key, digest in expected.items():
                 if _digest(_values(content, table, key)) != digest:
                     raise FormatError(
-                        f"{path}: read back, column {key!r} of its episode {group} is not what was written. "
+                        f"{path}: read back, column {key!r} of its episode {place} is not what was written. "
                         "Is the disk full or faulty? Nothing was published."
                     )

@@ -1,7 +1,7 @@
 """The rows of a dataset to be written, in the types that info.json declares."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from robomix.errors import FormatError
-from robomix.formats.lerobot.write_tables import huggingface_type, numeric_column
+from robomix.formats.lerobot.write_tables import huggingface_type, image_column, numeric_column
+from robomix.formats.lerobot.write_videos import png_bytes
 from robomix.formats.parquet import to_numpy
-from robomix.tools.build.content import Content, Declared, Episode
+from robomix.tools.build.content import Content, Declared, Drawn, Episode
 
 _IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
-def episode_table(content: Content, number: int, first_row: int, tasks: Mapping[str, int]) -> pa.Table:
-    """The rows of one episode with their bookkeeping columns.
+def episode_tables(content: Content, number: int, first_row: int, tasks: Mapping[str, int]) -> Iterator[pa.Table]:
+    """The rows of one episode with their bookkeeping columns, in one table; in several where pictures are encoded.
 
     Args:
         content: what the dataset consists of.
@@ -31,9 +32,42 @@ def episode_table(content: Content, number: int, first_row: int, tasks: Mapping[
     table = episode.rows.table()
     if len(table) != episode.length:
         raise FormatError(f"{_name(episode)} gave {len(table)} rows, expected {episode.length}. Did its files change?")
-    columns = {key: _cast(table[key], content.features[key], key, episode) for key in content.columns}
+    drawn = drawn_pictures(content, episode)
+    there = [key for key in content.columns if key not in drawn]
+    columns = {key: _cast(table[key], content.features[key], key, episode) for key in there}
     columns |= {key: pa.array(value) for key, value in _bookkeeping(content, number, first_row, tasks).items()}
-    return pa.table(columns).replace_schema_metadata(schema_metadata(content))
+    names = [*content.columns, *BOOKKEEPING_TYPES]
+    each = sum(3 * part.frames.height * part.frames.width for part in drawn.values())
+    at_once = max(1, _PIXELS_AT_ONCE // each) if drawn else max(1, episode.length)
+    for first in range(0, max(1, episode.length), at_once):
+        own = {key: column[first : first + at_once] for key, column in columns.items()}
+        own |= {key: _encoded(part, first, at_once) for key, part in drawn.items()}
+        yield pa.table({key: own[key] for key in names}).replace_schema_metadata(schema_metadata(content))
+
+
+_PIXELS_AT_ONCE = 32 << 20
+"""Bytes of pictures, before they are encoded, that are in memory for one table."""
+
+
+def drawn_pictures(content: Content, episode: Episode) -> dict[str, Drawn]:
+    """The cameras of an episode that are kept as pictures, and are not encoded yet."""
+    parts = {key: part for key, part in episode.videos.items() if content.features[key]["dtype"] == "image"}
+    return {key: part for key, part in parts.items() if isinstance(part, Drawn)}
+
+
+def rows_size(content: Content, episode: Episode) -> int:
+    """About how many bytes the rows of an episode take in a file."""
+    parts = drawn_pictures(content, episode).values()
+    pictures = sum(_PNG * len(part) * part.frames.height * part.frames.width for part in parts)
+    return episode.rows.size + pictures
+
+
+_PNG = 2
+"""Bytes that a pixel of a PNG takes, roughly; decides where the next file begins, and how much disk is asked for."""
+
+
+def _encoded(part: Drawn, first: int, count: int) -> pa.Array:
+    return image_column([png_bytes(image) for image in part.frames.read(part.rows[first : first + count])], first)
 
 
 def schema_metadata(content: Content) -> dict[str, str]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from robomix.errors import ConfigError
 from robomix.formats.base import bounds_of
 from robomix.formats.publish import Stage, resumable_folder
+from robomix.tools.build.blame import blaming_the_system
 from robomix.tools.build.content import Content
 from robomix.tools.build.engines.base import Engine, Writer
 from robomix.tools.build.engines.processes import Processes
@@ -80,7 +81,7 @@ def write_together(
     """
     if empty := [name for name, job in jobs.items() if not job.content.episodes]:
         raise ConfigError(f"{(target / empty[0])} is not written: it would have no episodes.")
-    try:
+    with blaming_the_system(target):
         before = {name: stamps(job.content) for name, job in jobs.items()}
         with resumable_folder(target, check_target, fingerprint(dict(jobs), before)) as stage:
             for name, job in jobs.items():
@@ -89,10 +90,6 @@ def write_together(
                 expect_unchanged(job.content, before[name])
                 if check_result is not None:
                     check_result(root)
-    except OSError as error:
-        raise ConfigError(
-            f"{target} is not written: {_told(error)}. What is finished is kept for the next run."
-        ) from error
 
 
 def _write(job: Job, stage: Stage, engine: Engine, title: str) -> None:
@@ -111,6 +108,10 @@ def _write(job: Job, stage: Stage, engine: Engine, title: str) -> None:
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
+    for name, text in content.meta_texts.items():
+        copy = root / "meta" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text, encoding="utf-8")
     count = len(files.data)
     write_metadata(content, files, root, written[:count], written[count:], tasks)
 
@@ -136,8 +137,3 @@ def run(writer: Writer, files: Sequence[Any], engine: Engine, title: str) -> lis
     """Has `files` written by an engine; what each has come to, in their order."""
     progress = partial(tqdm, total=len(files), desc=title, unit="file", delay=2, disable=None)
     return list(progress(engine.map(writer, files)))
-
-
-def _told(error: OSError) -> str:
-    where = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror or error}{where}"

@@ -32,6 +32,7 @@ from robomix.tools.check.family import Check, Family
 from robomix.tools.check.finding import Defect, Depth, Finding, UnverifiableError, Verdict
 from robomix.tools.check.raw.lerobot import RawLeRobot
 from robomix.tools.check.raw.other import RawOther, is_other
+from robomix.tools.check.raw.videos import read_index
 from robomix.tools.check.reports import Report, Reports
 
 LEROBOT: tuple[Family, ...] = (
@@ -76,6 +77,11 @@ DEFECTS: Mapping[str, Defect] = {
 def check(path: Path, depth: Depth = Depth.FILES) -> Report:
     """Looks for every known defect in the dataset at `path`. Nothing is written."""
     return check_all([path], depth).each[0]
+
+
+def check_written(path: Path) -> Report:
+    """As `check`, of a dataset whose files were read back when they were written: of videos only the index is read."""
+    return _report(RawOther(path) if is_other(path) else RawLeRobot(path, read_index), Depth.FILES)
 
 
 def check_all(paths: Sequence[Path], depth: Depth = Depth.FILES) -> Reports:

@@ -28,8 +28,15 @@ def delete(content: Content, episodes: Iterable[int]) -> Content:
 
 def shuffle(content: Content, seed: int) -> Content:
     """The same episodes in a random order, which `seed` decides."""
-    order = np.random.default_rng(seed).permutation(len(content.episodes))
+    order = generator(seed).permutation(len(content.episodes))
     return _of_these(content, [content.episodes[i] for i in order])
+
+
+def generator(seed: int) -> np.random.Generator:
+    """What draws by `seed`. Raises ConfigError for one below 0."""
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}, expected 0 or more.")
+    return np.random.default_rng(seed)
 
 
 def trim(content: Content, frames: Mapping[int, tuple[int, int]]) -> Content:

@@ -1,6 +1,7 @@
 """What a dataset's features are called, and which it has."""
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from robomix.errors import ConfigError, did_you_mean
 from robomix.features import BOOKKEEPING
+from robomix.files import LONGEST_NAME
 from robomix.tools.build.content import Content, Episode, Rows
 
 
@@ -16,9 +18,8 @@ def rename(content: Content, names: Mapping[str, str]) -> Content:
     _check(content, names)
     made = [names.get(key, key) for key in content.features]
     for new in names.values():
-        if made.count(new) > 1 or new in BOOKKEEPING or not new or "/" in new:
-            why = "two features would have it" if made.count(new) > 1 else "LeRobot cannot use it"
-            raise ConfigError(f"no feature can be named {new!r}: {why}.")
+        if why := "two features would have it" if made.count(new) > 1 else _unusable(new):
+            raise ConfigError(f"no feature can be named {new[:60]!r}: {why}.")
     features = {names.get(key, key): spec for key, spec in content.features.items()}
     return replace(content, features=features, episodes=tuple(_renamed(episode, names) for episode in content.episodes))
 
@@ -39,6 +40,25 @@ def mentions(content: Content, keys: Collection[str]) -> list[str]:
         text = path.read_text(encoding="utf-8", errors="replace") if path.suffix in _TEXTS else ""
         found += [f"meta/{name} names {key!r}, and is copied as it is" for key in keys if json.dumps(key) in text]
     return found
+
+
+def unread_by_lerobot(content: Content) -> list[str]:
+    """Notes on columns that keep LeRobot's reader from the whole dataset: it makes a tensor of every cell but texts."""
+    columns = [key for key in content.columns if content.features[key]["dtype"] == "binary"]
+    if not columns:
+        return []
+    return [f"LeRobot cannot read a dataset with columns of bytes; robomix drop leaves them out: {', '.join(columns)}"]
+
+
+def _unusable(name: str) -> str | None:
+    """Why neither a column nor a camera's folder can be called so."""
+    if name in (*BOOKKEEPING, "task"):
+        return "samples hold something else under that name"
+    if name in ("", ".", "..") or "/" in name or not name.isprintable():
+        return "it would be no name of a folder or column"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        return f"it has more than {LONGEST_NAME} bytes"
+    return None
 
 
 _TEXTS = (".json", ".jsonl", ".yaml", ".yml")

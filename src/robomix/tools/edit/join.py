@@ -7,23 +7,28 @@ of the parts has.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from robomix.errors import AlignmentError
 from robomix.features import Feature
 from robomix.formats.lerobot.features import parse_features
-from robomix.mixture.alignment import Schema, align
-from robomix.mixture.padding import DIM_IS_PAD, IS_PAD, PaddingColumns, padding_columns
+from robomix.mixture.alignment import Schema
+from robomix.mixture.padding import DIM_IS_PAD, IS_PAD, PaddingColumns
+from robomix.tools.build.annotations import renumbered
 from robomix.tools.build.content import Content, Declared, Drawn, Episode
-from robomix.tools.edit.annotations import renumbered
+from robomix.tools.edit.agreement import Part, alike, differing_rates, differing_robots, kind_of, shared_schema, widened
 from robomix.tools.edit.filling import Black, Filled
+from robomix.tools.edit.joined_metadata import shared_metadata, with_all_columns, with_origins
 
 Keep = Literal["intersection", "union"]
 _ADVICE = (
     "--keep=intersection drops them, --keep=union fills them with zeros and marks them; what is only called otherwise "
     "gets one name with --map."
+)
+_SUBTASKS = (
+    "'subtask_index' names rows of meta/subtasks.parquet, which not all have alike: a number would mean one thing here "
+    "and another there. Leave the column out, with robomix drop or {subtask_index: null} in --map."
 )
 
 
@@ -36,32 +41,6 @@ class Joined:
     """What was left out or filled, for the plan."""
     refusals: tuple[str, ...]
     """Why they do not fit together; then `content` is not to be written."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of the datasets, as `align` takes it."""
-
-    name: str
-    content: Content
-    features: Mapping[str, Feature]
-    """What samples hold of it."""
-    said_padding: Mapping[str, PaddingColumns]
-    """Its columns that say what of it is padding."""
-
-    @classmethod
-    def of(cls, content: Content, name: str) -> "Part":
-        found, _ = parse_features(content.features, Path(name))
-        columns = padding_columns(found)
-        masks = {mask for own in columns.values() for mask in own.names}
-        kept = {key: f for key, f in found.items() if f.kind in ("numeric", "camera") and key not in masks}
-        return cls(name, content, kept, columns)
-
-    @property
-    def others(self) -> dict[str, Declared]:
-        """Texts, depths and what else no sample holds."""
-        masks = {mask for own in self.said_padding.values() for mask in own.names}
-        return {key: spec for key, spec in self.content.features.items() if key not in {*self.features, *masks}}
 
 
 def join(
@@ -85,10 +64,10 @@ def join(
     """
     tasks = tuple(dict.fromkeys(text for content in contents for text in content.tasks))
     number = {text: i for i, text in enumerate(tasks)}
-    contents = [renumbered(content, [number[text] for text in content.tasks]) for content in contents]
+    contents = [renumbered(content, _numbers(content, number)) for content in contents]
     parts = [Part.of(content, name) for name, content in zip(names, contents, strict=True)]
-    refusals = [*_rates(parts), *(_robots(parts) if robot_type is None else ())]
-    union, clashes = _schema(parts)
+    refusals = [*differing_rates(parts), *(differing_robots(parts) if robot_type is None else ())]
+    union, clashes = shared_schema(parts)
     refusals += clashes
     lacking = {key: lacking for key, lacking in union.lacking.items() if key in union.features}
     told = {key: f"{key} (not in {', '.join(lack)})" for key, lack in lacking.items()}
@@ -98,22 +77,22 @@ def join(
     if not kept and not clashes:
         refusals.append("no feature is in all of the datasets. Give the same thing one name with --map.")
     notes = [f"filled with zeros: {text}" if key in kept else f"dropped: {text}" for key, text in told.items()]
-    notes += [f"filled with zeros at the end: {text}" for text in _narrow(parts, kept)]
-    others, dropped = _others(parts)
+    notes += [f"filled with zeros at the end: {text}" for text in widened(parts, kept)]
+    others, dropped = alike(parts)
     notes += [f"dropped: {key}, which not all have alike and nothing can be filled in for" for key in dropped]
     whole = _joined(parts, Schema(kept, {}, {}), others)
-    episodes = [
-        replace(episode, carried=dict(episode.carried) | _origin(part.name, episode) if provenance else episode.carried)
-        for part, content in zip(parts, whole, strict=True)
-        for episode in content.episodes
-    ]
-    info, files, left = _shared_metadata(contents)
+    episodes = [episode for content in whole for episode in content.episodes]
+    if provenance:
+        episodes = with_origins(episodes, [part.name for part in parts for _ in part.content.episodes])
+    info, files, left = shared_metadata(contents)
     notes += [f"left out: meta/{name}, which not all have alike" for name in left]
+    if "subtasks.parquet" in left and any("subtask_index" in content.features for content in contents):
+        refusals.append(_SUBTASKS)
     joined = Content(
         contents[0].fps,
         robot_type or contents[0].robot_type,
         whole[0].features,
-        tuple(_with_all_columns(episodes)),
+        tuple(with_all_columns(episodes)),
         info,
         files,
         tasks,
@@ -121,63 +100,9 @@ def join(
     return Joined(joined, tuple(notes), tuple(refusals))
 
 
-def _rates(parts: Sequence[Part]) -> list[str]:
-    if len({part.content.fps for part in parts}) == 1:
-        return []
-    told = ", ".join(f"{part.name} {float(part.content.fps):g}" for part in parts)
-    return [f"frames per second differ: {told}. Give --fps to resample them all to one rate."]
-
-
-def _robots(parts: Sequence[Part]) -> list[str]:
-    if len({part.content.robot_type for part in parts}) == 1:
-        return []
-    told = ", ".join(f"{part.name} {part.content.robot_type!r}" for part in parts)
-    return [f"robot types differ: {told}. Say what the new dataset's is with --robot_type."]
-
-
-def _schema(parts: Sequence[Part]) -> tuple[Schema, list[str]]:
-    """The union of all features, as a mixture has it, without those that do not fit together, and why these do not."""
-    clashes, clashing = [], set()
-    for key in dict.fromkeys(key for part in parts for key in part.features):
-        own = [part for part in parts if key in part.features]
-        storages = {part.content.features[key]["dtype"] for part in own if part.features[key].is_camera}
-        if len(storages) > 1:
-            told = ", ".join(f"{part.name} {part.content.features[key]['dtype']}" for part in own)
-            clashes.append(f"{key!r} is kept in two ways: {told}. Give --storage=video or --storage=image.")
-            clashing.add(key)
-        try:
-            align([replace(part, features={key: part.features[key]}, said_padding={}) for part in own], "union")
-        except AlignmentError as error:
-            clashes.append(str(error))
-            clashing.add(key)
-    fitting = [replace(p, features={k: f for k, f in p.features.items() if k not in clashing}) for p in parts]
-    return align(fitting, "union"), clashes
-
-
-def _narrow(parts: Sequence[Part], features: Mapping[str, Feature]) -> list[str]:
-    """Vectors that are wider in the joined dataset, for people."""
-    told = []
-    for key, feature in features.items():
-        own = [part for part in parts if key in part.features and part.features[key].shape != feature.shape]
-        if own and feature.is_vector:
-            widths = ", ".join(f"{part.name} {part.features[key].shape[0]}" for part in own)
-            told.append(f"{key} to {feature.shape[0]} ({widths})")
-    return told
-
-
-def _others(parts: Sequence[Part]) -> tuple[dict[str, Declared], list[str]]:
-    """What no sample holds: that which all have alike, and the names of the rest."""
-    found = {key: spec for part in reversed(parts) for key, spec in part.others.items()}
-    same = {
-        key: spec
-        for key, spec in found.items()
-        if all(key in part.others and _kind(part.others[key]) == _kind(spec) for part in parts)
-    }
-    return same, [key for key in found if key not in same]
-
-
-def _kind(spec: Declared) -> tuple[str, tuple[Any, ...]]:
-    return str(spec["dtype"]), tuple(spec["shape"])
+def _numbers(content: Content, number: Mapping[str, int]) -> dict[int, int]:
+    """The new number of each of its tasks."""
+    return {old: number[text] for old, text in enumerate(content.tasks)}
 
 
 def _joined(parts: Sequence[Part], schema: Schema, others: Mapping[str, Declared]) -> list[Content]:
@@ -221,7 +146,7 @@ def _filled(
     lacking = [key for key in features if key not in part.features]
     videos = [key for key in lacking if features[key]["dtype"] == "video"]
     columns = {key: spec for key, spec in features.items() if spec["dtype"] != "video"}
-    changes = flags or any(key not in own or _kind(spec)[1] != _kind(own[key])[1] for key, spec in columns.items())
+    changes = flags or any(key not in own or kind_of(spec)[1] != kind_of(own[key])[1] for key, spec in columns.items())
 
     def made(episode: Episode) -> Episode:
         black = {
@@ -242,26 +167,3 @@ def _sides(spec: Declared) -> tuple[int, int]:
     """(height, width) of a camera."""
     found, _ = parse_features({"camera": spec}, Path("info.json"))
     return found["camera"].shape[1], found["camera"].shape[2]
-
-
-def _shared_metadata(contents: Sequence[Content]) -> tuple[dict[str, Any], dict[str, Path], list[str]]:
-    """Further keys of info.json and files below meta/ that all have alike, and the names of the other files."""
-    first = contents[0]
-    info = {key: value for key, value in first.info.items() if all(c.info.get(key) == value for c in contents)}
-    names = dict.fromkeys(name for content in contents for name in content.meta_files)
-    files = {}
-    for name in names:
-        paths = [content.meta_files.get(name) for content in contents]
-        if all(path is not None for path in paths) and len({path.read_bytes() for path in paths if path}) == 1:
-            files[name] = first.meta_files[name]
-    return info, files, [name for name in names if name not in files]
-
-
-def _with_all_columns(episodes: Sequence[Episode]) -> list[Episode]:
-    """The episodes, each with every further column that any has; None where it has none."""
-    names = dict.fromkeys(name for episode in episodes for name in episode.carried)
-    return [replace(e, carried=dict.fromkeys(names) | dict(e.carried)) for e in episodes]
-
-
-def _origin(name: str, episode: Episode) -> dict[str, Any]:
-    return {"source": name, "source_episode_index": episode.origin.episode}

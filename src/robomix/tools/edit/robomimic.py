@@ -5,7 +5,6 @@ further loss. What it cannot hold is refused, or told in the plan where no train
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,16 +18,24 @@ from tqdm import tqdm
 from robomix.errors import ConfigError
 from robomix.features import Feature
 from robomix.formats.base import Dataset
-from robomix.formats.detect import open_dataset
 from robomix.formats.lerobot.write_meta import number
 from robomix.formats.publish import staged_file
 from robomix.formats.robomimic.write_checks import check_storable, check_target, env_args_text
 from robomix.formats.robomimic.writer import RobomimicWriter
+from robomix.tools.build.blame import blaming_the_system
+from robomix.tools.build.content import Drawn
+from robomix.tools.build.estimate import WRITTEN_PER_SECOND, Estimate
+from robomix.tools.build.fingerprint import expect_same, stamps_below
 from robomix.tools.build.frames import DatasetFrames
-from robomix.tools.build.plan import expect_sound, size_text
+from robomix.tools.build.places import disk_text, no_linked_source, no_room, no_source, time_text
+from robomix.tools.build.plan import expect_sound
+from robomix.tools.build.trial import as_gzip, tried
+from robomix.tools.edit.read import open_recording
 
 _AT_ONCE = 32
 """Frames in memory while they are written."""
+_PIXEL = 2.0
+"""Bytes of a pixel, where none can be tried."""
 _SUFFIXES = (".hdf5", ".h5", ".hdf")
 
 
@@ -43,13 +50,11 @@ class Hdf5Plan:
     overwrite: bool
     notes: tuple[str, ...]
     """What of the dataset the file will not hold."""
+    takes: Estimate
+    """Bytes and time."""
+    replaced_bytes: int
+    """Of what lies at the target, which stays until the new file is complete."""
     refusals: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes at most: pictures are compressed, by as much as they allow."""
-        each = sum(np.dtype(f.dtype).itemsize * int(np.prod(f.shape)) for f in self.features.values())
-        return each * self.dataset.num_frames
 
     def record(self) -> dict[str, Any]:
         """As plain data, for `--json`."""
@@ -59,7 +64,9 @@ class Hdf5Plan:
             "episodes": self.dataset.num_episodes,
             "frames": self.dataset.num_frames,
             "features": list(self.features),
-            "at_most_bytes": self.size,
+            "bytes": self.takes.bytes,
+            "replaced_bytes": self.replaced_bytes,
+            "seconds": round(self.takes.seconds, 1),
             "env_args": self.env_args,
             "refusals": list(self.refusals),
         }
@@ -67,13 +74,16 @@ class Hdf5Plan:
 
 def plan_hdf5(path: Path, target: Path, *, fps: float | None = None, overwrite: bool = False) -> Hdf5Plan:
     """Decides what of the dataset at `path` goes into the file `target`. Raises FormatError for what is no dataset."""
-    dataset = open_dataset(path, fps=fps)
+    dataset = open_recording(path, fps)
     features = {key: _stored(feature) for key, feature in dataset.features.items() if feature.kind in _KINDS}
     notes = [f"{key} is {f.kind}, and left out" for key, f in dataset.features.items() if f.kind not in _KINDS]
     if any(feature.names for feature in dataset.features.values()):
         notes.append("names of vectors' entries have no place in the format, and are left out")
     given = dataset.env_args or _env_args(dataset)
-    plan = Hdf5Plan(dataset, features, dict(given), Path(target).absolute(), overwrite, tuple(notes))
+    target = Path(target).absolute()
+    replaced = os.path.getsize(target) if overwrite and os.path.isfile(target) else 0
+    takes = _estimate(dataset, features)
+    plan = Hdf5Plan(dataset, features, dict(given), target, overwrite, tuple(notes), takes, replaced)
     return replace(plan, refusals=tuple(_refusals(plan)))
 
 
@@ -85,13 +95,16 @@ def write_hdf5(plan: Hdf5Plan) -> None:
     if plan.refusals:
         raise ConfigError(f"{plan.target} is not written:" + "".join(f"\n  {reason}" for reason in plan.refusals))
     dataset, masks = plan.dataset, plan.dataset.subsets
-    with staged_file(plan.target, partial(check_target, overwrite=plan.overwrite)) as staging:
+    before = stamps_below([dataset.path])
+    staged = staged_file(plan.target, partial(check_target, overwrite=plan.overwrite))
+    with blaming_the_system(plan.target, "Nothing is left of it."), staged as staging:
         with RobomimicWriter(staging, env_args=plan.env_args, features=plan.features) as writer:
             ids = dataset.episodes.ids.tolist()
             bar = partial(tqdm, desc=f"Writing {plan.target.name}", unit="episode", delay=2, disable=None)
             for ordinal, episode in enumerate(bar(ids)):
                 own = [name for name, chosen in masks.items() if episode in chosen]
                 writer.add_episode(_episode(plan, ordinal), masks=own)
+        expect_same(before, stamps_below([dataset.path]))
         expect_sound(staging)
 
 
@@ -105,7 +118,8 @@ def as_table(plan: Hdf5Plan) -> Table:
         ("task", str(plan.env_args.get("env_name"))),
         ("features", ", ".join(plan.features)),
         ("pictures decoded, kept without loss", f"{cameras * plan.dataset.num_frames:,}"),
-        ("bytes", f"at most about {size_text(plan.size)}"),
+        ("disk", disk_text(plan.target, plan.takes.bytes, plan.replaced_bytes)),
+        ("time", f"about {time_text(plan.takes.seconds)}"),
         *(("refused", reason) for reason in plan.refusals),
     ]
     for row in rows:
@@ -128,6 +142,17 @@ def _env_args(dataset: Dataset) -> dict[str, Any]:
     return {"env_name": dataset.tasks[0] if dataset.tasks else "", "type": "recorded", "env_kwargs": kwargs}
 
 
+def _estimate(dataset: Dataset, features: dict[str, Feature]) -> Estimate:
+    """What the file takes: numbers as they are, pictures as those that are tried."""
+    numeric = [feature for feature in features.values() if not feature.is_camera]
+    size = dataset.num_frames * sum(np.dtype(f.dtype).itemsize * int(np.prod(f.shape)) for f in numeric)
+    rows = np.arange(dataset.num_frames)
+    parts = [Drawn(DatasetFrames(dataset, key), rows, "") for key, feature in features.items() if feature.is_camera]
+    trials = [tried([part], as_gzip, _PIXEL) for part in parts if len(part)]
+    each, seconds = sum(trial.bytes for trial in trials), sum(trial.seconds for trial in trials)
+    return Estimate(size, 0, round(each * len(rows)), seconds * len(rows) + size / WRITTEN_PER_SECOND)
+
+
 def _refusals(plan: Hdf5Plan) -> Iterator[str]:
     used = np.unique(plan.dataset.task_indices())
     if len(used) > 1:
@@ -147,13 +172,9 @@ def _refusals(plan: Hdf5Plan) -> Iterator[str]:
             ask()
         except ConfigError as error:
             yield str(error)
-    if plan.dataset.path.resolve() == plan.target.resolve():
-        yield f"{plan.target} is the source, which is not written to. Choose another file."
-    folder = next(parent for parent in plan.target.parents if parent.exists())
-    if shutil.disk_usage(folder).free < plan.size:
-        yield f"{folder} may be too small: the file takes up to {size_text(plan.size)}."
-    if not os.access(folder, os.W_OK):
-        yield f"{folder} may not be written to. Choose another place."
+    yield from no_source(plan.target, [plan.dataset.path])
+    yield from no_linked_source(plan.target, [plan.dataset.path])
+    yield from no_room(plan.target, plan.takes.bytes)
 
 
 def _episode(plan: Hdf5Plan, ordinal: int) -> dict[str, np.ndarray | Iterator[np.ndarray]]:

@@ -8,7 +8,7 @@ import numpy as np
 from robomix.errors import ConfigError
 from robomix.mixture.apportion import slot_table
 from robomix.tools.build.content import Content, Episode
-from robomix.tools.edit.episodes import keep
+from robomix.tools.edit.episodes import generator, keep
 from robomix.tools.edit.splits import splits_of
 
 
@@ -30,7 +30,7 @@ def by_fractions(content: Content, fractions: Mapping[str, float], *, seed: int)
     fractions that are none, and where a part would have no episode.
     """
     total = sum(fractions.values())
-    if not fractions or min(fractions.values()) <= 0 or total > 1 + 1e-9:
+    if not fractions or not all(value > 0 for value in fractions.values()) or total > 1 + 1e-9:
         told = ", ".join(f"{name} {value:g}" for name, value in fractions.items())
         raise ConfigError(f"fractions are {told or 'not given'}: expected each above 0, and at most 1 together.")
     count = len(content.episodes)
@@ -38,7 +38,7 @@ def by_fractions(content: Content, fractions: Mapping[str, float], *, seed: int)
     for name, size in zip(fractions, counts, strict=False):
         if not size:
             raise ConfigError(f"part {name!r} would have none of the {count} episodes. Raise its share.")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     order = np.concatenate([rng.permutation(of_task) for of_task in _by_task(content.episodes)])
     part = slot_table(counts)  # parts in turn, evenly: so each stretch of the order is shared out alike
     chosen = [[content.episodes[i] for i in np.sort(order[part == place])] for place in range(len(fractions))]

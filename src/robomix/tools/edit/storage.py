@@ -6,29 +6,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 
 from robomix.errors import FormatError
 from robomix.features import Feature
 from robomix.formats.lerobot.features import parse_features
 from robomix.formats.lerobot.write_meta import declare
-from robomix.formats.lerobot.write_tables import image_column
-from robomix.formats.lerobot.write_videos import png_bytes
 from robomix.tools.build.content import Content, Drawn, Episode, FrameReader, Rows
 from robomix.tools.build.frames import encodable
-from robomix.video.encode import ENCODERS, find_encoder
+from robomix.video.encode import encoder_like, find_encoder
 from robomix.video.pictures import decode_picture
 
 Storage = Literal["keep", "video", "image"]
-_PIXELS = 2
-"""Bytes that a pixel of a PNG takes, roughly; only decides where the next file begins."""
 
 
 def encoder_of(content: Content) -> str:
     """The encoder of the codec in which the content's videos are declared; LeRobot's own where that is none."""
-    found = {str(_codec(content.features[key])) for key in content.videos}
-    names = [encoder.name for encoder in ENCODERS.values() if found == {encoder.codec}]
-    return names[0] if names else "libsvtav1"
+    found = {(_said(content.features[key], "codec"), _said(content.features[key], "pix_fmt")) for key in content.videos}
+    return (len(found) == 1 and encoder_like(*found.pop())) or "libsvtav1"
 
 
 def stored_as(content: Content, storage: Storage, codec: str) -> Content:
@@ -70,26 +64,6 @@ class CellFrames:
         return out
 
 
-@dataclass(frozen=True)
-class WithPictures:
-    """Rows with the frames of videos in them, as PNG."""
-
-    rows: Rows
-    cameras: Mapping[str, Drawn]
-
-    def table(self) -> pa.Table:
-        table = self.rows.table()
-        for key, part in self.cameras.items():
-            cells = [png_bytes(part.frames.read(part.rows[i : i + 1])[0]) for i in range(len(part))]
-            table = table.append_column(key, image_column(cells))
-        return table
-
-    @property
-    def size(self) -> int:
-        parts = self.cameras.values()
-        return self.rows.size + sum(_PIXELS * len(part) * part.frames.height * part.frames.width for part in parts)
-
-
 def _as_video(episode: Episode, shapes: Mapping[str, Feature]) -> Episode:
     where = f"{episode.origin.dataset}, episode {episode.origin.episode}"
     numbers = np.arange(episode.length)
@@ -98,6 +72,7 @@ def _as_video(episode: Episode, shapes: Mapping[str, Feature]) -> Episode:
         for key, shape in shapes.items()
     }
     drawn = {key: Drawn(reader, numbers, "it is kept as single pictures") for key, reader in readers.items()}
+    drawn |= {key: part for key, part in episode.videos.items() if key in shapes and isinstance(part, Drawn)}
     known = {key: stats for key, stats in episode.camera_stats.items() if key not in shapes}
     return replace(episode, videos=dict(episode.videos) | drawn, camera_stats=known)  # the codec changes pixels
 
@@ -105,8 +80,7 @@ def _as_video(episode: Episode, shapes: Mapping[str, Feature]) -> Episode:
 def _as_pictures(episode: Episode, shapes: Mapping[str, Feature]) -> Episode:
     parts = {key: episode.videos[key] for key in shapes}
     drawn = {key: part if isinstance(part, Drawn) else encodable(part, "") for key, part in parts.items()}
-    videos = {key: part for key, part in episode.videos.items() if key not in shapes}
-    return replace(episode, rows=WithPictures(episode.rows, drawn), videos=videos)
+    return replace(episode, videos=dict(episode.videos) | drawn)
 
 
 def _picture(key: str, spec: Mapping[str, Any]) -> Feature:
@@ -117,6 +91,7 @@ def _picture(key: str, spec: Mapping[str, Any]) -> Feature:
     return Feature("camera", "uint8", (3, height, width))
 
 
-def _codec(spec: Mapping[str, Any]) -> Any:
+def _said(spec: Mapping[str, Any], what: str) -> str:
+    """What a camera's declaration says of its video; `None` where it says nothing."""
     blocks = [spec[name] for name in ("info", "video_info") if isinstance(spec.get(name), Mapping)]
-    return next((block["video.codec"] for block in blocks if "video.codec" in block), None)
+    return str(next((block[f"video.{what}"] for block in blocks if f"video.{what}" in block), None))

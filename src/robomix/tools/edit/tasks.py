@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from robomix.errors import ConfigError, did_you_mean
+from robomix.tools.build.annotations import OfOneTask, annotations, describing, renumbered
 from robomix.tools.build.content import Content, Episode
-from robomix.tools.edit.annotations import annotations, renumbered
 from robomix.tools.edit.episodes import check_episodes
 
 
@@ -17,7 +17,8 @@ def retask(content: Content, texts: Mapping[str, str]) -> Content:
     known = content.tasks
     for text in texts:
         if text not in known:
-            raise ConfigError(f"no episode has the task {text!r}.{did_you_mean(text, known)} There is: {known[:10]}")
+            here = ", ".join(map(repr, known[:10]))
+            raise ConfigError(f"no episode has the task {text!r}.{did_you_mean(text, known)} There is: {here}")
     return _mapped(content, {text: texts.get(text, text) for text in known})
 
 
@@ -29,14 +30,25 @@ def set_task(content: Content, text: str, episodes: Collection[int] | None = Non
     if not text.strip():
         raise ConfigError("the task would be an empty text. Say what the robot does.")
     check_episodes(content, episodes or ())
-    made = tuple(
-        replace(e, tasks=(text,), task_of=None) if episodes is None or e.origin.episode in episodes else e
-        for e in content.episodes
-    )
+    chosen = {e.origin.episode for e in content.episodes} if episodes is None else set(episodes)
+    made = tuple(replace(e, tasks=(text,), task_of=None) if e.origin.episode in chosen else e for e in content.episodes)
     used = {task for episode in made for task in episode.tasks}
     named = bool(annotations(content))  # which may name any
     known = tuple(task for task in content.known_tasks if named or task in used)
-    return replace(content, episodes=made, known_tasks=known)
+    return _described(replace(content, episodes=made, known_tasks=known), text, chosen)
+
+
+def _described(content: Content, text: str, chosen: Collection[int]) -> Content:
+    """`content` whose annotation of the task, if it has one, says the same of the episodes `chosen` as `tasks`."""
+    key = describing(content)
+    if key is None:
+        return content
+    number, dtype = content.tasks.index(text), str(content.features[key]["dtype"])
+    made = (
+        replace(e, rows=OfOneTask(e.rows, key, number, dtype)) if e.origin.episode in chosen else e
+        for e in content.episodes
+    )
+    return replace(content, episodes=tuple(made))
 
 
 def normalized(content: Content) -> Content:
@@ -54,7 +66,7 @@ def _mapped(content: Content, texts: Mapping[str, str]) -> Content:
     known = tuple(dict.fromkeys(texts[text] for text in content.known_tasks))
     made = replace(content, known_tasks=known, episodes=tuple(_of_episode(e, texts) for e in content.episodes))
     number = {text: i for i, text in enumerate(made.tasks)}
-    return renumbered(made, [number[texts[text]] for text in content.tasks])
+    return renumbered(made, {old: number[texts[text]] for old, text in enumerate(content.tasks)})
 
 
 def _of_episode(episode: Episode, texts: Mapping[str, str]) -> Episode:

@@ -1,5 +1,6 @@
 """Which frames to leave at the ends of episodes: by count, or those before and after anything moves."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -25,9 +26,11 @@ def without_stillness(content: Content, key: str, below: float) -> Bounds:
     """Every episode from the last still frame before the first movement to the first after the last movement.
 
     A frame moves where an entry of the feature `key` differs by more than `below` from the frame before; the frame in
-    which a movement ends is kept with it. Raises ConfigError for a key without numbers, and for an episode in which
-    nothing ever moves.
+    which a movement ends is kept with it. Raises ConfigError for a key without numbers, for a `below` that is negative
+    or no number, and for an episode in which nothing ever moves.
     """
+    if not 0 <= below < math.inf:
+        raise ConfigError(f"below is {below:g}, expected 0 or more: a change that is no movement.")
 
     def bounds(episode: Episode) -> tuple[int, int]:
         values = numbers_of(content, episode, key)

@@ -7,6 +7,8 @@ from robomix.errors import ConfigError
 
 _MOST = 10_000_000
 """Numbers in a range: more episodes or frames than anyone has."""
+_DIGITS = 18
+"""Of a number that fits into an int64."""
 
 
 def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
@@ -73,4 +75,6 @@ def told(numbers_: Sequence[int], at_most: int = 10) -> str:
 def _whole(text: str, whole: str, flag: str) -> int:
     if not text.strip().isdecimal():
         raise ConfigError(f"{flag}: {whole!r} is not understood, expected whole numbers and ranges such as 3,7:12.")
+    if len(text.strip()) > _DIGITS:
+        raise ConfigError(f"{flag}: {text.strip()[:_DIGITS]}... is larger than any episode's or frame's number.")
     return int(text)

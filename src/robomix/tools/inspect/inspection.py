@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robomix.errors import ConfigError, FormatError, did_you_mean
+from robomix.files import expanded
 from robomix.source_names import source_names
 from robomix.tools.inspect.compatibility import compare
 from robomix.tools.inspect.copies import own_episodes
@@ -24,7 +25,7 @@ def inspect_datasets(paths: Sequence[str | Path], fps: Mapping[str, float] | Non
     What cannot be read is in `unreadable`. Raises ConfigError where `fps` names no dataset.
     """
     rates = dict(fps or {})
-    places = find_datasets([Path(path).expanduser() for path in paths])
+    places = find_datasets([expanded(path) for path in paths])
     names = source_names([{"root": str(place)} for place in places])
     if unknown := [name for name in rates if name not in (ANY, *names)]:
         hint = did_you_mean(unknown[0], names)

@@ -3,20 +3,21 @@
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from robomix.errors import ConfigError, FormatError
+from robomix.errors import FormatError
 from robomix.features import Feature
 from robomix.formats.base import Dataset
 from robomix.formats.frame_store import HEADER, KIND, VERSION, array_file, column_array
+from robomix.formats.publish import Stage
 from robomix.formats.raw_frames import frames_array
 from robomix.tools.build.engines.base import Engine
+from robomix.tools.build.markers import clear_but, marker_of
 from robomix.tools.build.write import run
 
 _STRETCH = 1024
@@ -37,22 +38,45 @@ class Stretch:
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """Writes stretches of a dataset's frames into the files of a store."""
+    """Writes stretches of a dataset's frames into the files of a store.
+
+    The marker of a stretch holds the digest of its bytes: it is believed where these lie in the file.
+    """
 
     dataset: Dataset
     root: Path
+    done: Path
+    """The folder of the markers."""
 
     def write(self, file: Stretch) -> str:
-        """Writes a stretch in its place; the hex digest of its bytes."""
-        digest = hashlib.blake2b(digest_size=16)
-        size = frame_bytes(self.dataset.features[file.key])
+        """Writes a stretch in its place, unless it lies there already; the hex digest of its bytes."""
+        marker = marker_of(self.done, f"{file.key} {file.first}")
         with open(self.root / array_file(frames_array(file.key)), "r+b") as target:
-            target.seek(file.first * size)
-            for first in range(file.first, file.stop, _AT_ONCE):
-                frames = self.dataset.read_frames(file.key, np.arange(first, min(first + _AT_ONCE, file.stop)))
-                digest.update(frames.data)
-                target.write(frames.data)
+            if marker.exists() and marker.read_text() == (found := self._read_back(file, target)):
+                return found
+            marker.unlink(missing_ok=True)
+            written = self._write(file, target)
+        marker.write_text(written)
+        return written
+
+    def _write(self, file: Stretch, target: BinaryIO) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        target.seek(file.first * self._frame_bytes(file))
+        for first in range(file.first, file.stop, _AT_ONCE):
+            frames = self.dataset.read_frames(file.key, np.arange(first, min(first + _AT_ONCE, file.stop)))
+            digest.update(frames.data)
+            target.write(frames.data)
         return digest.hexdigest()
+
+    def _read_back(self, file: Stretch, target: BinaryIO) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        target.seek(file.first * self._frame_bytes(file))
+        for first in range(file.first, file.stop, _AT_ONCE):
+            digest.update(target.read((min(first + _AT_ONCE, file.stop) - first) * self._frame_bytes(file)))
+        return digest.hexdigest()
+
+    def _frame_bytes(self, file: Stretch) -> int:
+        return frame_bytes(self.dataset.features[file.key])
 
 
 def frame_bytes(camera: Feature) -> int:
@@ -66,11 +90,14 @@ def store_bytes(dataset: Dataset) -> int:
     return each * dataset.num_frames + 8 * (2 * dataset.num_episodes + 1)
 
 
-def write_frame_store(dataset: Dataset, root: Path, engine: Engine, title: str) -> None:
-    """Writes `dataset` as a frame store into the folder `root`; the same bytes whatever the `engine`.
+def write_frame_store(dataset: Dataset, stage: Stage, engine: Engine, title: str) -> None:
+    """Writes `dataset` as a frame store into the folder `stage.root`; the same bytes whatever the `engine`.
 
-    Raises ConfigError where the disk has no room, and what reading the dataset raises.
+    Frames that a process which was stopped has written there are taken as they lie. Raises OSError where the disk has
+    no room, and what reading the dataset raises.
     """
+    root, cameras = stage.root, [key for key, feature in dataset.features.items() if feature.is_camera]
+    clear_but(root, {root / array_file(frames_array(key)) for key in cameras})
     for folder in ("columns", "cameras", HEADER.parent):
         (root / folder).mkdir(parents=True, exist_ok=True)
     arrays: dict[str, dict[str, Any]] = {}
@@ -83,12 +110,12 @@ def write_frame_store(dataset: Dataset, root: Path, engine: Engine, title: str) 
         digest.update(_write_column(root / array_file(name), values))
         arrays[name] = _spec(name, values.dtype, values.shape)
     stretches: list[Stretch] = []
-    for key in (key for key, feature in dataset.features.items() if feature.is_camera):
+    for key in cameras:
         feature, name = dataset.features[key], frames_array(key)
         _reserve(root / array_file(name), dataset.num_frames * frame_bytes(feature))
         arrays[name] = _spec(name, np.dtype(np.uint8), (dataset.num_frames, *feature.shape))
         stretches += _stretches(key, dataset.num_frames)
-    for written in run(FrameFiles(dataset, root), stretches, engine, title):
+    for written in run(FrameFiles(dataset, root, stage.done), stretches, engine, title):
         digest.update(written.encode())
     header = _header(dataset, arrays)
     digest.update(json.dumps(header).encode())
@@ -147,12 +174,8 @@ def _write_column(path: Path, values: np.ndarray) -> bytes:
 
 
 def _reserve(path: Path, size: int) -> None:
-    """A new file of `size` bytes, for which the disk has room."""
-    free = shutil.disk_usage(path.parent).free
-    if size > free:
-        raise ConfigError(f"{path} needs {size:,} bytes, and the disk has {free:,} free. Free some, or choose another.")
-    with open(path, "wb") as file:
+    """A file of `size` bytes, for which the disk has room; what it holds already stays."""
+    with open(path, "ab") as file:
         if size and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
+        file.truncate(size)

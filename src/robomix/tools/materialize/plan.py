@@ -1,36 +1,42 @@
 """What materializing a mixture will write, told before anything is written."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+import numpy as np
 
 from robomix.config import MixtureConfig
 from robomix.errors import ConfigError, FormatError
+from robomix.files import expanded
+from robomix.formats.claims import free_for
 from robomix.formats.detect import open_dataset
-from robomix.formats.lerobot.features import parse_features
-from robomix.formats.lerobot.write_meta import declare
 from robomix.mixture.factory import open_sources
-from robomix.mixture.materialized import INDEX, RECORD, Record, Storage, with_resize
+from robomix.mixture.materialized import INDEX, Record, Storage
 from robomix.mixture.source import Source
 from robomix.mixture.split import split
 from robomix.statistics.groups import folder_name
 from robomix.tools.build import plan as build_plan
+from robomix.tools.build.content import Drawn
 from robomix.tools.build.foreign import content_of_dataset
-from robomix.tools.build.layout import video_size
+from robomix.tools.build.frames import DatasetFrames
+from robomix.tools.build.places import no_linked_source, no_room, no_source, replaced_bytes
+from robomix.tools.build.trial import reading_seconds
 from robomix.tools.materialize.frame_files import store_bytes
-from robomix.tools.materialize.small import SmallDataset
-from robomix.video.encode import find_encoder
+from robomix.tools.materialize.obstacles import notes_on, obstacles
+from robomix.tools.materialize.small import CODEC, SmallDataset
+from robomix.tools.materialize.target import check_target
 
-CODEC = "h264"
-"""Of `video`: key frames every second frame and no B-frames, so that any frame takes one or two to decode."""
 MIXTURE_FILE = "mixture.yaml"
 _REASON = "frames are resized"
-_SPARE = 1.05
-"""Free space asked for, relative to what is expected to be written."""
+_LARGEST = 1 << 14
+"""Pixels of a side: no encoder of H.264 takes more."""
+_STORED_PER_SECOND = 400e6
+"""Bytes of raw frames that one process writes and reads back."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Part:
     record: Record
     size: int
     """Bytes it takes: of frames exactly, of video roughly."""
+    seconds: float
+    """About how long it takes."""
     is_there: bool
     """It lies in its folder already: an earlier run has finished it."""
     build: build_plan.Plan | None
@@ -71,6 +79,17 @@ class Plan:
         """Bytes still to be written."""
         return sum(part.size for part in self.parts if not part.is_there)
 
+    @property
+    def seconds(self) -> float:
+        """About how long that takes."""
+        return sum(part.seconds for part in self.parts if not part.is_there)
+
+    @property
+    def replaced_bytes(self) -> int:
+        """Of what earlier runs have left there, which stays until each new source is complete."""
+        ask = partial(check_target, overwrite=self.overwrite)
+        return sum(replaced_bytes(part.folder, ask) for part in self.parts if not part.is_there)
+
     def record(self) -> dict[str, Any]:
         """As plain data, for `--json`."""
         return {
@@ -86,46 +105,76 @@ class Plan:
                     "frames": part.small.num_frames,
                     "cameras": list(part.small.cameras),
                     "bytes": part.size,
+                    "seconds": round(part.seconds, 1),
                     "is_there": part.is_there,
                 }
                 for part in self.parts
             ],
             "bytes": self.needed,
+            "replaced_bytes": self.replaced_bytes,
+            "seconds": round(self.seconds, 1),
             "notes": list(self.notes),
             "refusals": list(self.refusals),
         }
 
 
 def make_plan(
-    config: MixtureConfig, out: Path, *, height: int, width: int, storage: Storage = "video", overwrite: bool = False
+    config: MixtureConfig,
+    out: Path,
+    *,
+    height: int,
+    width: int,
+    storage: Storage = "video",
+    overwrite: bool = False,
+    workers: int = 1,
 ) -> Plan:
     """Decides how the mixture of `config` is stored in the folder `out`, its pictures `height` x `width`.
+
+    `overwrite`: what earlier runs have left in `out` may be replaced. `workers` processes are meant to write.
 
     Raises what opening the datasets raises, and ConfigError for a size that is none; all else comes back as refusals.
     """
     if height < 1 or width < 1:
         raise ConfigError(f"pictures of {height}x{width} (height x width) have no pixels. Give 1 or more.")
+    if max(height, width) > _LARGEST:
+        raise ConfigError(f"pictures of {height}x{width} (height x width) are too large. Give at most {_LARGEST:,}.")
     if config.materialized is not None:
         raise ConfigError(f"the mixture reads materialized frames already ({config.materialized}): leave that key out.")
-    out = Path(os.path.abspath(out.expanduser()))
+    out = Path(os.path.abspath(expanded(out)))
     whole = open_sources(config)
     trained = split(whole, config.val_fraction)
     smalls = [SmallDataset(source, height, width) for source in whole]
     names = _folders([source.name for source in whole])
     parts, notes, refusals = [], list[str](), list[str]()
     for source, small, name in zip(trained, smalls, names, strict=True):
-        refusals += _obstacles(source, small, storage)
-        notes += _notes(source, small)
-        parts.append(_part(source, small, out / name, storage, overwrite))
+        refusals += obstacles(source, small, storage)
+        notes += notes_on(source, small)
+        parts.append(_part(source, small, out / name, storage, overwrite, workers))
     if not any(small.cameras for small in smalls):
         refusals.append("the mixture has no cameras, so there is nothing to resize.")
     plan = Plan(config, out, height, width, storage, overwrite, tuple(parts), tuple(notes), ())
     return replace(plan, refusals=(*refusals, *_place_problems(plan)))
 
 
-def _part(source: Source, small: SmallDataset, folder: Path, storage: Storage, overwrite: bool) -> Part:
+def _part(source: Source, small: SmallDataset, folder: Path, storage: Storage, overwrite: bool, workers: int) -> Part:
+    record = _record(source, small, storage)
+    is_there = _holds(folder, record)
+    if storage == "frames":
+        size = store_bytes(small)
+        seconds = 0.0 if is_there else _store_seconds(small, size) / workers
+        return Part(source, small, folder, record, size, seconds, is_there, None)
+    if is_there:
+        size = replaced_bytes(folder, lambda _: None)
+        return Part(source, small, folder, record, size, 0.0, is_there, None)
+    content = content_of_dataset(small, codec=CODEC, reason=_REASON)
+    ask = partial(check_target, overwrite=overwrite)
+    build = build_plan.make_plan(content, folder, overwrite=overwrite, ask=ask, codec=CODEC, workers=workers)
+    return Part(source, small, folder, record, build.takes.bytes, build.takes.seconds, is_there, build)
+
+
+def _record(source: Source, small: SmallDataset, storage: Storage) -> Record:
     fps = small.fps
-    record = Record(
+    return Record(
         source=source.name,
         recording=small.original.recording.fingerprint,
         content=small.original.fingerprint,
@@ -137,14 +186,13 @@ def _part(source: Source, small: SmallDataset, folder: Path, storage: Storage, o
         storage=storage,
         codec=CODEC if storage == "video" else None,
     )
-    is_there = _holds(folder, record)
-    if storage == "frames":
-        return Part(source, small, folder, record, store_bytes(small), is_there, None)
-    content = content_of_dataset(small, cameras_as="video", codec=CODEC, reason=_REASON)
-    videos = sum(video_size(part) for episode in content.episodes for part in episode.videos.values())
-    size = round(videos) + sum(episode.rows.size for episode in content.episodes)
-    build = None if is_there else build_plan.make_plan(content, folder, overwrite=overwrite)
-    return Part(source, small, folder, record, size, is_there, build)
+
+
+def _store_seconds(small: SmallDataset, size: int) -> float:
+    """About how long one process takes to write a store of so many bytes."""
+    rows = np.arange(small.num_frames)
+    each = [reading_seconds([Drawn(DatasetFrames(small, key), rows, _REASON)]) for key in small.cameras]
+    return small.num_frames * sum(each) + size / _STORED_PER_SECOND
 
 
 def _holds(folder: Path, record: Record) -> bool:
@@ -167,49 +215,6 @@ def _folders(names: list[str]) -> list[str]:
     return made
 
 
-def _obstacles(source: Source, small: SmallDataset, storage: Storage) -> Iterator[str]:
-    """Why a source cannot be stored so."""
-    where = f"source {source.name!r}"
-    try:
-        with_resize(source.config, small.height, small.width)
-    except ConfigError as error:
-        yield str(error)
-    if storage == "frames":
-        return
-    if small.cameras and (small.height % 2 or small.width % 2):
-        yield f"{where}: video needs an even height and width, found {small.height}x{small.width}; or use --as frames."
-    for key in small.cameras:
-        if small.features[key].shape[0] != 3:
-            channels = small.features[key].shape[0]
-            yield f"{where}: camera {key!r} has {channels} channels, and video has 3. Use --as frames."
-    for key, found in _changed_shapes(small).items():
-        yield f"{where}: {key!r} of shape {small.features[key].shape} would be read back as {found}. Use --as frames."
-    if source.config.eval and "type" not in (source.config.env or {}):
-        yield (
-            f"{where}: it is evaluated in the environment its dataset names, which a LeRobot dataset cannot name. Name "
-            "it with the source (`env: {type: ...}`), leave `eval` out, or use --as frames."
-        )
-
-
-def _changed_shapes(small: SmallDataset) -> dict[str, tuple[int, ...]]:
-    """Numeric features that a LeRobot dataset holds with another shape: one number, or a vector of one."""
-    numeric = {key: feature for key, feature in small.features.items() if feature.kind == "numeric"}
-    declared = {key: declare(feature, small.fps, find_encoder(CODEC)) for key, feature in numeric.items()}
-    read, _ = parse_features(declared, Path())
-    return {key: feature.shape for key, feature in read.items() if feature.shape != numeric[key].shape}
-
-
-def _notes(source: Source, small: SmallDataset) -> Iterator[str]:
-    size = small.height, small.width
-    for key in small.cameras:
-        recorded = cast(tuple[int, int], small.original.features[key].shape[1:])
-        if recorded < size and recorded[0] * recorded[1] < size[0] * size[1]:
-            yield f"source {source.name!r}: camera {key!r} is only {recorded[0]}x{recorded[1]}; its frames get larger."
-    own = [step.type for step in source.config.transforms if ":" in step.type]
-    if own and small.cameras:
-        yield f"source {source.name!r}: {', '.join(own)} will be given resized pictures, as after `resize_images`."
-
-
 def _place_problems(plan: Plan) -> Iterator[str]:
     """Why nothing can be written where it should be."""
     if plan.out.exists() and not plan.out.is_dir():
@@ -219,14 +224,16 @@ def _place_problems(plan: Plan) -> Iterator[str]:
     found = sorted(entry.name for entry in plan.out.iterdir()) if plan.out.is_dir() else []
     if others := [name for name in found if name not in expected and not name.startswith(".")]:
         yield f"{plan.out} holds {', '.join(others[:8])}, which is not of this mixture. Choose another folder."
-    for part in plan.parts:
-        if part.folder.exists() and not part.is_there and not plan.overwrite:
-            yield f"{part.folder} holds something else than what is asked for. Choose another --out, or use --force."
-        elif part.folder.exists() and not part.is_there and not (part.folder / RECORD).is_file():
-            yield f"{part.folder} was not written by `robomix materialize`, so --force leaves it. Choose another --out."
-    folder = next(parent for parent in (plan.out, *plan.out.parents) if parent.exists())
-    free, needed = shutil.disk_usage(folder).free, round(_SPARE * plan.needed)
-    if free < needed:
-        yield f"{folder} has {free:,} bytes free, and about {needed:,} are needed."
-    if not os.access(folder, os.W_OK):
-        yield f"{folder} may not be written to. Choose another place."
+    for part in (part for part in plan.parts if not part.is_there):
+        if part.build is not None:
+            yield from part.build.refusals
+            continue
+        try:
+            check_target(part.folder, overwrite=plan.overwrite)
+        except ConfigError as error:
+            yield str(error)
+    sources = [part.small.path for part in plan.parts]
+    yield from no_source(plan.out, sources)
+    yield from no_linked_source(plan.out, sources)
+    free = max((free_for(part.folder) for part in plan.parts), default=0)
+    yield from no_room(plan.out / MIXTURE_FILE, plan.needed, free)

@@ -4,7 +4,6 @@ A run that was stopped leaves the sources it has finished, and the next one goes
 """
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,15 +12,20 @@ from typing import Any
 
 from robomix.config import MixtureConfig
 from robomix.errors import ConfigError
+from robomix.formats.claims import clear_leftovers
 from robomix.formats.detect import open_dataset
-from robomix.formats.publish import staged_file, staged_folder
+from robomix.formats.publish import resumable_folder, staged_file
 from robomix.mixture.materialized import INDEX, KIND, RECORD, VERSION, Record
 from robomix.tools.build import plan as build_plan
+from robomix.tools.build.blame import blaming_the_system
 from robomix.tools.build.engines.base import Engine
 from robomix.tools.build.engines.processes import Processes
+from robomix.tools.build.fingerprint import expect_same, fingerprint, stamps_below
 from robomix.tools.materialize.frame_files import expect_equal, write_frame_store
 from robomix.tools.materialize.mixture_file import dataset_block, text_of
-from robomix.tools.materialize.plan import CODEC, MIXTURE_FILE, Part, Plan
+from robomix.tools.materialize.plan import MIXTURE_FILE, Part, Plan
+from robomix.tools.materialize.small import CODEC
+from robomix.tools.materialize.target import check_target
 from robomix.tools.materialize.verify import Likeness, expect_same_samples, sampled
 
 
@@ -48,15 +52,18 @@ def carry_out(plan: Plan, document: Mapping[str, Any], *, engine: Engine | None 
     if plan.refusals:
         raise ConfigError(f"{plan.out} is not written:" + "".join(f"\n  {reason}" for reason in plan.refusals))
     made = MixtureConfig.from_dict(dataset_block(plan))
-    for part in plan.parts:
-        if not part.is_there:
-            _withdraw(plan)
-            _write(part, plan, engine or Processes(1))
-    found = expect_same_samples(plan, made)
-    _write_text(plan.out / MIXTURE_FILE, text_of(plan, document))
-    index = {"format": KIND, "version": VERSION, "sources": {p.source.name: p.folder.name for p in plan.parts}}
-    index |= {"likeness": [one.record() for one in found]}
-    _write_text(plan.out / INDEX, json.dumps(index, indent=2, ensure_ascii=False) + "\n")
+    with blaming_the_system(plan.out):
+        for part in plan.parts:
+            if part.is_there:
+                clear_leftovers(part.folder)
+            else:
+                _withdraw(plan)
+                _write(part, plan, engine or Processes(1))
+        found = expect_same_samples(plan, made)
+        _write_text(plan.out / MIXTURE_FILE, text_of(plan, document))
+        index = {"format": KIND, "version": VERSION, "sources": {p.source.name: p.folder.name for p in plan.parts}}
+        index |= {"likeness": [one.record() for one in found]}
+        _write_text(plan.out / INDEX, json.dumps(index, indent=2, ensure_ascii=False) + "\n")
     return Result(plan.out / MIXTURE_FILE, tuple(found))
 
 
@@ -68,26 +75,20 @@ def _withdraw(plan: Plan) -> None:
 
 def _write(part: Part, plan: Plan, engine: Engine) -> None:
     if part.build is not None:
-        with tempfile.TemporaryDirectory() as scratch:
-            record = Path(scratch) / RECORD.name
-            record.write_text(_record_text(part.record), encoding="utf-8")
-            content = replace(part.build.content, meta_files={RECORD.name: record})
-            build_plan.carry_out(replace(part.build, content=content), engine=engine, codec=CODEC)
+        content = replace(part.build.content, meta_texts={RECORD.name: _record_text(part.record)})
+        build_plan.carry_out(replace(part.build, content=content), engine=engine, codec=CODEC)
         return
-    with staged_folder(part.folder, partial(_check_target, overwrite=plan.overwrite)) as root:
-        root.mkdir(exist_ok=True)
-        write_frame_store(part.small, root, engine, f"Writing {part.folder.name}")
-        (root / RECORD).write_text(_record_text(part.record), encoding="utf-8")
-        expect_equal(part.small, open_dataset(root), sampled(part.small.num_frames).tolist())
+    ask = partial(check_target, overwrite=plan.overwrite)
+    before = stamps_below([part.small.path])
+    with resumable_folder(part.folder, ask, fingerprint(part.record, before)) as stage:
+        write_frame_store(part.small, stage, engine, f"Writing {part.folder.name}")
+        (stage.root / RECORD).write_text(_record_text(part.record), encoding="utf-8")
+        expect_equal(part.small, open_dataset(stage.root), sampled(part.small.num_frames).tolist())
+        expect_same(before, stamps_below([part.small.path]))
 
 
 def _record_text(record: Record) -> str:
     return json.dumps(record.to_dict(), indent=2, ensure_ascii=False) + "\n"
-
-
-def _check_target(target: Path, *, overwrite: bool) -> None:
-    if target.exists() and not (overwrite and (target / RECORD).is_file()):
-        raise ConfigError(f"{target} exists already. Choose another --out, or use --force.")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -18,6 +18,9 @@ from robomix.mixture.materialized import kept_cameras
 from robomix.mixture.source import Source
 from robomix.mixture.transforms.pictures import resized
 
+CODEC = "h264"
+"""Of `video`: key frames every second frame and no B-frames, so that any frame takes one or two to decode."""
+
 
 class SmallDataset(Dataset):
     """The numeric features and those cameras of a source's dataset that it does not leave out; no texts."""

@@ -5,6 +5,7 @@ from math import isinf
 
 from rich.table import Table
 
+from robomix.tools.build.places import size_text, time_text
 from robomix.tools.materialize.plan import Plan
 from robomix.tools.materialize.verify import Likeness
 
@@ -12,10 +13,10 @@ from robomix.tools.materialize.verify import Likeness
 def as_table(plan: Plan) -> Table:
     """What a person reads before it is done."""
     stored = "raw frames" if plan.storage == "frames" else "LeRobot v3.0 with H.264 video"
-    table = Table(
-        title=f"{plan.height}x{plan.width}, {stored}, to {plan.out}: {plan.needed / 1e9:,.2f} GB to write",
-        title_justify="left",
-    )
+    need = f"about {size_text(plan.needed)} to write in about {time_text(plan.seconds)}"
+    if plan.replaced_bytes:
+        need += f", beside the {size_text(plan.replaced_bytes)} that are replaced, source by source"
+    table = Table(title=f"{plan.height}x{plan.width}, {stored}, to {plan.out}: {need}", title_justify="left")
     for header in ("source", "cameras"):
         table.add_column(header, overflow="fold")
     for header in ("episodes", "frames", "MB", ""):

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from robomix.config import MixtureConfig
 from robomix.errors import ConfigError, RobomixError
 from robomix.formats.gr00t import Gr00tDataset
 from robomix.mixture.opening import open_each
+from robomix.tools.build.annotations import annotations
 from robomix.tools.build.content import Content
+from robomix.tools.edit.features import drop
 from robomix.tools.edit.join import Joined, Keep, join
 from robomix.tools.edit.storage import Storage, stored_as
 from robomix.tools.edit.tasks import normalized, retask
 from robomix.tools.merge.duplicates import copies, told, without
 from robomix.tools.merge.member import Member
+from robomix.tools.merge.recorded import opened
 from robomix.tools.merge.sources import content_of_member
 
 
@@ -44,7 +48,7 @@ def merged(config: MixtureConfig, wishes: Wishes) -> Joined:
     Order is that of the file. Nothing is written or encoded yet. Raises RobomixError for datasets that cannot be
     opened; that they do not fit together is told in `Joined.refusals`.
     """
-    members = open_each(_as_recorded(config), Member.of)
+    members = open_each(_as_recorded(config), Member.of, partial(opened, config))
     notes, refusals = list(_left_to_the_training(config)), []
     if pairs := copies(members):
         if wishes.drop_duplicates:
@@ -60,6 +64,9 @@ def merged(config: MixtureConfig, wishes: Wishes) -> Joined:
             contents[member.name] = stored_as(content, wishes.storage, wishes.codec)
         except RobomixError as error:
             refusals.append(str(error))
+    notes += [note for member in members for note in _single_numbers(member)]
+    if with_parts:
+        notes += _drop_lonely_annotations(contents, [m.name for m in members if isinstance(m.dataset, Gr00tDataset)])
     if not contents:
         raise ConfigError("".join(f"\n  {reason}" for reason in ("nothing can be merged:", *refusals)).strip())
     joined = join(
@@ -98,11 +105,36 @@ def _left_to_the_training(config: MixtureConfig) -> Iterator[str]:
         yield f"for the training on the merged dataset to say again: {', '.join(told)}"
 
 
+def _single_numbers(member: Member) -> Iterator[str]:
+    """What LeRobot's format cannot hold as it is: it has no observations and actions without an axis."""
+    features = {key: member.dataset.features[old] for key, old in member.keys.items()}
+    single = [key for key, f in features.items() if f.shape == () and key.startswith(("observation", "action"))]
+    single = [key for key in single if features[key].kind == "numeric"]
+    if single:
+        yield f"single numbers become vectors of one entry: {', '.join(single)} of {member.name}"
+
+
+def _drop_lonely_annotations(contents: dict[str, Content], gr00t: Sequence[str]) -> list[str]:
+    """Takes from GR00T's datasets the numbers of tasks that not all datasets have, and says so.
+
+    No sample holds them, and no number can be filled in for one: 0 is a task. The texts of the tasks stay.
+    """
+    told = []
+    for name in gr00t:
+        content = contents.get(name)
+        keys = [] if content is None else annotations(content)
+        lonely = [key for key in keys if any(key not in other.features for other in contents.values())]
+        if content is not None and lonely:
+            contents[name] = drop(content, lonely)
+            told.append(f"dropped: {', '.join(lonely)} of {name}, which name tasks by number, and not all have")
+    return told
+
+
 def _stay_gr00t(members: Sequence[Member]) -> bool:
     """Whether the merged dataset can have the meta/modality.json of all: it is the same, and no name has changed."""
     texts = set()
     for member in members:
-        changes = member.entry.transforms or member.entry.feature_map
+        changes = member.entry.transforms or member.entry.feature_map or member.entry.lang is not None
         if not isinstance(member.dataset, Gr00tDataset) or changes:
             return False
         texts.add((member.dataset.path / "meta" / "modality.json").read_bytes())

@@ -11,6 +11,7 @@ from robomix.errors import AlignmentError
 from robomix.formats.lerobot.write_tables import numeric_column
 from robomix.mixture.source import Source
 from robomix.tools.build.content import Rows
+from robomix.video.pool import decoders
 
 _AT_ONCE = 256
 """Frames that are read together: a transform may ask for camera images along with the numbers."""
@@ -92,4 +93,6 @@ def is_untouched(source: Source, key: str, frames: int = 16) -> bool:
         return False
     chosen = np.unique(np.linspace(0, source.frames.num_frames - 1, frames).round().astype(np.int64))
     made = samples(source, chosen, (key,))[0][key].numpy()
-    return np.array_equal(made, source.dataset.read_frames(recorded, source.frames.rows(chosen)))
+    same = np.array_equal(made, source.dataset.read_frames(recorded, source.frames.rows(chosen)))
+    decoders.close()  # a merge may have any number of sources, and an idle decoder takes megabytes
+    return same

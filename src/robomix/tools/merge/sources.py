@@ -11,16 +11,17 @@ from robomix.formats.gr00t import Gr00tDataset
 from robomix.formats.lerobot.features import parse_features
 from robomix.formats.lerobot.write_meta import declare
 from robomix.mixture.padding import padding_columns
+from robomix.tools.build.annotations import annotations
 from robomix.tools.build.content import Content, Episode
-from robomix.tools.build.foreign import content_of_dataset, is_lerobot_folder
+from robomix.tools.build.foreign import content_of_dataset, is_lerobot_folder, tasks_of
 from robomix.tools.build.rows import ColumnRows
 from robomix.tools.build.source import read_content
-from robomix.tools.edit.annotations import annotations
 from robomix.tools.edit.episodes import keep
 from robomix.tools.edit.features import drop, rename
 from robomix.tools.edit.tasks import set_task
 from robomix.tools.merge.beside import Beside
 from robomix.tools.merge.member import Member
+from robomix.tools.merge.recorded import RecordedDataset
 from robomix.video.encode import find_encoder
 
 
@@ -44,6 +45,8 @@ def content_of_member(member: Member, codec: str, *, with_parts: bool) -> Conten
 
 def _recorded(dataset: Dataset, codec: str, *, with_parts: bool) -> Content:
     """The whole dataset, under its own names."""
+    if isinstance(dataset, RecordedDataset):
+        return dataset.content
     if dataset.recording is not dataset:
         before, after = float(dataset.recorded_fps), float(dataset.fps)
         return content_of_dataset(dataset, codec=codec, reason=f"it is resampled from {before:g} to {after:g} fps")
@@ -54,7 +57,10 @@ def _recorded(dataset: Dataset, codec: str, *, with_parts: bool) -> Content:
 
 
 def _with_parts(content: Content, dataset: Gr00tDataset) -> Content:
-    """A GR00T dataset by the names that its meta/modality.json gives, which then is not needed any more."""
+    """A GR00T dataset by the names that its meta/modality.json gives, which then is not needed any more.
+
+    So are the tasks: where an annotation describes them, samples have its texts, whatever `task_index` says.
+    """
     cameras = {stored: key for key, stored in dataset.stored_cameras.items() if stored in content.features}
     content = rename(content, cameras) if cameras else content
     parts = {key: f for key, f in dataset.features.items() if f.kind == "numeric" and key not in content.features}
@@ -64,8 +70,10 @@ def _with_parts(content: Content, dataset: Gr00tDataset) -> Content:
 
     def made(episode: Episode) -> Episode:
         i = ordinals[episode.origin.episode]
-        own = ColumnRows(dataset, np.arange(starts[i], starts[i + 1]), columns)
-        return replace(episode, rows=Beside(episode.rows, own))
+        rows = np.arange(starts[i], starts[i + 1])
+        tasks, task_of = tasks_of(dataset, rows)
+        own = Beside(episode.rows, ColumnRows(dataset, rows, columns))
+        return replace(episode, rows=own, tasks=tasks, task_of=task_of)
 
     files = {name: path for name, path in content.meta_files.items() if name != "modality.json"}
     named = [key for key in annotations(content) if not key.startswith("annotation.")]  # nothing tells them any more

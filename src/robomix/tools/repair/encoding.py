@@ -10,17 +10,15 @@ from robomix.tools.check.raw.lerobot import RawLeRobot
 from robomix.tools.check.raw.videos import VideoFacts
 from robomix.tools.repair.consent import Consent
 from robomix.tools.repair.recover import acts_on
-from robomix.video.encode import ENCODERS
+from robomix.video.encode import ENCODERS, encoder_like
 from robomix.video.remux import Clip
-
-_ENCODER = {encoder.codec: encoder.name for encoder in ENCODERS.values()}
 
 
 def encoder_for(raw: RawLeRobot) -> str:
     """The encoder of the format in which most videos are coded; LeRobot's own where there is none for it."""
     facts = [found for name in raw.video_names if (found := raw.footage.videos.facts(name)) is not None]
-    codecs = [found.codec for found in facts]
-    return _ENCODER.get(max(codecs, key=codecs.count), "libsvtav1") if codecs else "libsvtav1"
+    kinds = [(found.codec, str(found.pix_fmt)) for found in facts]
+    return (encoder_like(*max(kinds, key=kinds.count)) if kinds else None) or "libsvtav1"
 
 
 def encoded_again(

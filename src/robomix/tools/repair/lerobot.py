@@ -9,8 +9,10 @@ from rich.table import Table
 
 from robomix.formats.lerobot.write_checks import check_target
 from robomix.tools.build.content import Content, Drawn
+from robomix.tools.build.engines.base import Engine
 from robomix.tools.build.layout import lay_out
-from robomix.tools.build.plan import Plan, as_table, make_plan
+from robomix.tools.build.plan import Plan, make_plan
+from robomix.tools.build.plan_table import as_table
 from robomix.tools.build.write import write_dataset
 from robomix.tools.check.raw.lerobot import RawLeRobot
 from robomix.tools.check.reports import Report
@@ -28,10 +30,10 @@ class LeRobotWork:
     """Cameras whose statistics are measured anew."""
     encoder: str
 
-    def write(self, workers: int) -> None:
+    def write(self, engine: Engine) -> None:
         ask = partial(check_target, overwrite=False)
         write_dataset(
-            self.plan.content, self.plan.files, self.plan.target, check_target=ask, codec=self.encoder, workers=workers
+            self.plan.content, self.plan.files, self.plan.target, check_target=ask, codec=self.encoder, engine=engine
         )
 
     def refusals(self) -> tuple[str, ...]:
@@ -58,11 +60,12 @@ def plan_lerobot(root: Path, target: Path, report: Report, consent: Consent) -> 
         return None
     encoder = encoder_for(raw)
     content = encoded_again(found.content, raw, report.findings, consent, encoder)
-    plan = make_plan(content, target, version=found.version)
+    plan = make_plan(content, target, version=found.version, codec=encoder)
     for reason, frames in plan.encoded:
         if not _was_asked(content, reason):
             consent.ask("reencode", f"{frames:,} frames cannot be copied: {reason}")
-    plan = replace(plan, content=described(plan.content, encoder), files=lay_out(plan.content, found.version))
+    files = lay_out(plan.content, found.version, codec=encoder)
+    plan = replace(plan, content=described(plan.content, encoder), files=files)
     return LeRobotWork(plan, found.unmeasured, encoder)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from rich.table import Table
 
+from robomix.tools.build.engines.base import Engine
 from robomix.tools.check.finding import Finding, Repair, Verdict
 from robomix.tools.check.reports import Report
 from robomix.tools.repair.consent import Consent, Flags
@@ -44,8 +45,8 @@ class Treatment:
 class Work(Protocol):
     """What there is to be written."""
 
-    def write(self, workers: int) -> None:
-        """Write it. Raises RobomixError where that is not possible."""
+    def write(self, engine: Engine) -> None:
+        """Have it written by `engine`. Raises RobomixError where that is not possible."""
 
     def refusals(self) -> tuple[str, ...]:
         """Why it cannot be written."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from robomix.formats.rate import as_rate
+from robomix.tools.build.annotations import following
 from robomix.tools.build.content import Content, Declared, Episode, Origin
 from robomix.tools.build.layout import Version
 from robomix.tools.build.rows import ParquetRows
@@ -88,6 +89,7 @@ def _recover(raw: RawLeRobot, findings: Sequence[Finding], consent: Consent) -> 
         _splits(raw, kept, rows),
         "meta/stats.json" in raw.files,
     )
+    content = following(content, texts)
     if consent.flags.normalize_tasks:
         content = normalized(content)
     if consent.flags.drop_duplicates:

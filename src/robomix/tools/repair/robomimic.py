@@ -15,9 +15,13 @@ from rich.table import Table
 
 from robomix.errors import ConfigError, FormatError
 from robomix.formats.hdf5 import Faults
+from robomix.formats.hdf5_output import changed_file
 from robomix.formats.publish import staged_file
 from robomix.formats.robomimic.dataset import hdf5_file
 from robomix.formats.robomimic.write_checks import check_target
+from robomix.tools.build.blame import blaming_the_system
+from robomix.tools.build.engines.base import Engine
+from robomix.tools.build.fingerprint import expect_same, stamps_below
 from robomix.tools.check.families.duplicates import copies_in
 from robomix.tools.check.finding import UnverifiableError
 from robomix.tools.check.raw.hdf5 import Demonstration, Demonstrations, read_demonstrations
@@ -38,12 +42,15 @@ class RobomimicWork:
     dropped: tuple[Demonstration, ...]
     found: Demonstrations
 
-    def write(self, workers: int) -> None:
-        ask = partial(check_target, overwrite=False)
-        with staged_file(self.target, ask) as staging:
+    def write(self, engine: Engine) -> None:
+        """It is one file, which this process writes, whatever the engine."""
+        before = stamps_below([self.source])
+        staged = staged_file(self.target, partial(check_target, overwrite=False))
+        with blaming_the_system(self.target, "Nothing is left of it."), staged as staging:
             shutil.copyfile(self.source, staging)
-            with Faults(self.target, "/"), h5py.File(staging, "r+") as file:
+            with Faults(self.target, "/"), changed_file(staging, self.target) as file:
                 self._mend(file)
+            expect_same(before, stamps_below([self.source]))
 
     def _mend(self, file: h5py.File) -> None:
         data = file["data"]

@@ -5,6 +5,8 @@ from pathlib import Path
 from robomix.errors import ConfigError
 from robomix.formats.aloha_hdf5 import is_aloha
 from robomix.formats.robomimic.dataset import is_robomimic
+from robomix.tools.build.engines.base import Engine
+from robomix.tools.build.engines.processes import Processes
 from robomix.tools.check.finding import Depth
 from robomix.tools.check.raw.other import is_other
 from robomix.tools.check.reports import Report
@@ -33,15 +35,17 @@ def plan_repair(path: Path, target: Path, flags: Flags | None = None, depth: Dep
     )
 
 
-def carry_out(plan: RepairPlan, workers: int = 1) -> Report:
+def carry_out(plan: RepairPlan, engine: Engine | None = None) -> Report:
     """Writes the mended dataset to the plan's target, and looks at it as was looked at the damaged one.
+
+    `engine` writes the files; default: this process.
 
     Raises ConfigError with all refusals at once; then nothing is written. The target appears complete or not at all.
     """
     if plan.refusals or plan.work is None:
         listing = "".join(f"\n  {reason}" for reason in plan.refusals)
         raise ConfigError(f"{plan.target} is not written:{listing}")
-    plan.work.write(workers)
+    plan.work.write(engine or Processes(1))
     return check(plan.target, plan.report.depth)
 
 

@@ -1,5 +1,6 @@
 """The engine that a command line asks for."""
 
+import os
 from typing import Literal
 
 from robomix.errors import ConfigError
@@ -19,3 +20,8 @@ def engine_of(name: Name, workers: int, address: str | None = None) -> Engine:
     if address is not None:
         raise ConfigError(f"--address={address} is that of a Ray cluster: use it with --engine=ray, or leave it out.")
     return Processes(workers)
+
+
+def at_a_time(name: Name, workers: int) -> int:
+    """How many files so many workers write at a time, for how long it takes: this machine's share its CPUs."""
+    return max(1, workers if name == "ray" else min(workers, len(os.sched_getaffinity(0))))

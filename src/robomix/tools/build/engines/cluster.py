@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import pickle
+import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from robomix.tools.build.engines.base import Writer
 
 _AHEAD = 2
 """Tasks that are handed over for each worker: one at work, and one that waits."""
+_FOUND_BY_RAY = ("auto", "local")
+"""Addresses that are none of a machine."""
+_LAST_PORT = 65535
+_PATIENCE_S = 5.0
+"""How long a machine may take to accept a connection."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Cluster:
     def _connect(self) -> None:
         import ray
 
+        if self.address is not None:
+            _expect_answer(self.address)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self.address is None:
             options |= {"num_cpus": max(1, self.workers), "include_dashboard": False}
@@ -59,6 +67,22 @@ class Cluster:
             ray.init(address=self.address or "local", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ConfigError(f"--address={self.address}: no Ray cluster answers there: {error}") from error
+
+
+def _expect_answer(address: str) -> None:
+    """Raises ConfigError where nothing listens at `address`: Ray itself would go on trying for minutes."""
+    if address in _FOUND_BY_RAY:
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise ConfigError(f"--address={address}, expected auto, HOST:PORT (6379) or ray://HOST:PORT (10001).")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"--address={address}: nothing answers there ({error}). Is the cluster running, and may this machine "
+            "connect to that port? `ray status` on its head node tells."
+        ) from error
 
 
 def _write(writer: Writer, file: Any) -> bytes:

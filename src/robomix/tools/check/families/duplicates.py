@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from robomix.tools.check.families.values import FEW_ROWS, Subject
 from robomix.tools.check.family import Check, Family, defects
@@ -75,6 +74,8 @@ def _near(episodes: list[EpisodeProfile]) -> list[tuple[int, ...]]:
 
 def _nearest(points: np.ndarray) -> np.ndarray:
     """(n,) int64: for each point (n, D) another one near it, by a few of its coordinates; n if there is none."""
+    from scipy.spatial import cKDTree  # importing it takes longer than many a command
+
     some_of = points[:, np.linspace(0, points.shape[1] - 1, min(_COORDINATES, points.shape[1])).astype(int)]
     _, found = cKDTree(some_of).query(some_of, k=2, p=np.inf, distance_upper_bound=NEAR)
     return np.where(found[:, 0] == np.arange(len(points)), found[:, 1], found[:, 0])

@@ -130,9 +130,9 @@ def shapes(raw: RawLeRobot) -> Iterator[Finding]:
             wanted[key] = shape
     sizes: dict[str, dict[str, tuple[int, ...]]] = {key: {} for key in wanted}
     for file in raw.data:
-        for key, values in raw.numbers_in(file, list(wanted)).items():
-            if len(values):
-                sizes[key][file.name] = values.shape[1:]
+        for key, stored in raw.row_shapes(file).items() if file.num_rows else ():
+            if key in wanted:
+                sizes[key][file.name] = stored
     for key, shape in wanted.items():
         yield from _rows(raw, key, shape, sizes[key])
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from robomix.errors import FormatError
-from robomix.files import damage, read_json_lines
+from robomix.files import damage, leads_out, read_json_lines
 from robomix.formats.parquet import open_parquet
 from robomix.tools.check.finding import UnverifiableError
 
@@ -32,7 +32,7 @@ class RawFolder:
             folders.sort()
             for name in sorted(names):
                 path = Path(folder, name)
-                if path.is_file() and not (path.is_symlink() and self._leads_out(path)):
+                if path.is_file() and not leads_out(path, self.root):
                     found[path.relative_to(self.root).as_posix()] = path.stat().st_size
         return found
 
@@ -40,13 +40,8 @@ class RawFolder:
     def links(self) -> tuple[str, ...]:
         """Symbolic links below the root that lead out of the dataset, or nowhere; what is behind them is not read."""
         every = [Path(folder, name) for folder, folders, names in os.walk(self.root) for name in (*folders, *names)]
-        links = [path for path in every if path.is_symlink() and (self._leads_out(path) or not path.exists())]
+        links = [path for path in every if leads_out(path, self.root) or (path.is_symlink() and not path.exists())]
         return tuple(sorted(path.relative_to(self.root).as_posix() for path in links))
-
-    def _leads_out(self, link: Path) -> bool:
-        target, root = Path(os.path.realpath(link)), Path(os.path.realpath(self.root))
-        blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
-        return not target.is_relative_to(root) and not target.is_relative_to(blobs)
 
     def read(self, reader: Callable[[Path], Any], name: str) -> Any:
         """What `reader` makes of a file of the dataset."""

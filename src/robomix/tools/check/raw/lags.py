@@ -49,7 +49,7 @@ class Lags:
         for place, shift in enumerate(self.shifts):
             begin, end = max(0, -shift), min(rows, rows - shift)
             difference = action[begin:end] - state[begin + shift : end + shift]
-            self.errors[place] += (difference**2).sum(0)
+            self.errors[place] += np.einsum("td,td->d", difference, difference)
             self.counts[place] += end - begin
         self.variance += state.var(0) * rows
         self.seen += rows

@@ -5,7 +5,7 @@ asked for, and the check that is about that very thing asks for the reason inste
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,17 +20,18 @@ from robomix.formats.lerobot.info import DEFAULT_PATHS, fill
 from robomix.formats.parquet import read_columns
 from robomix.tools.check.finding import UnverifiableError
 from robomix.tools.check.raw.folder import RawFolder
+from robomix.tools.check.raw.parts import Shapes, read_parts, row_shapes, stops_at
 from robomix.tools.check.raw.stats import EpisodeStats, of_lines, of_table
 from robomix.tools.check.raw.tables import (
     DataFile,
     footer,
     metadata_table,
     numbers,
-    rectangle,
     stats_table,
     whole_table,
 )
 from robomix.tools.check.raw.values import mapping, whole
+from robomix.tools.check.raw.videos import VideoFacts, read_video
 
 if TYPE_CHECKING:
     from robomix.tools.check.raw.recording import Recording
@@ -64,9 +65,11 @@ class Frames:
 class RawLeRobot(RawFolder):
     """One LeRobot dataset, v2.0, v2.1 or v3.0, as it lies on disk."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, read_video: Callable[[Path], VideoFacts] = read_video) -> None:
         super().__init__(root)
+        self.read_video = read_video
         self._paths: dict[tuple[int | str, ...], str | None] = {}
+        self._shapes: dict[str, Shapes] = {}
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -243,17 +246,30 @@ class RawLeRobot(RawFolder):
     def column(self, key: str) -> Iterator[tuple[DataFile, np.ndarray]]:
         """A numeric feature of each readable file that has it: (rows, ...) float64 or its own integer type.
 
-        Missing values are NaN. Files whose rows differ in size are left out; `F02` tells of them.
+        Missing values are NaN. Files whose rows differ in size are left out; `F02` tells of them. Some rows at a time.
         """
         for file in self.data:
-            if (array := self.numbers_in(file, [key]).get(key)) is not None:
-                yield file, array
+            for columns in self.numbers_in(file, [key]):
+                yield from ((file, values) for values in columns.values())
 
-    def numbers_in(self, file: DataFile, keys: Sequence[str]) -> dict[str, np.ndarray]:
-        """Those of the columns `keys` of a file that are numbers of equal size in each row (rows, ...), as `column`."""
-        table = self.read(partial(read_columns, names=list(keys)), file.name)
-        found = {key: rectangle(table[key].combine_chunks()) for key in table.column_names}
-        return {key: values for key, values in found.items() if values is not None}
+    def row_shapes(self, file: DataFile) -> Shapes:
+        """The shape of a row of those of a file's columns that are numbers of equal size in each."""
+        if file.name not in self._shapes:
+            self._shapes[file.name] = self.read(partial(row_shapes, schema=file.schema), file.name)
+        return self._shapes[file.name]
+
+    def numbers_in(
+        self, file: DataFile, keys: Sequence[str], ends: Sequence[int] | None = None
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Those of the columns `keys` of a file that are numbers of equal size in each row (rows, ...), as `column`.
+
+        `ends`: rising rows, the last of them the file's, at some of which parts end; None: at any.
+        """
+        shapes = {key: shape for key, shape in self.row_shapes(file).items() if key in keys}
+        stops = stops_at(range(file.num_rows + 1) if ends is None else ends, shapes)
+        parts = read_parts(self.root / file.name, list(shapes), stops)
+        while shapes and (part := self.read(lambda _: next(parts, None), file.name)) is not None:
+            yield part
 
     @cached_property
     def video_names(self) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robomix.tools.check.raw.lerobot import RawLeRobot
-from robomix.tools.check.raw.owners import owners
+from robomix.tools.check.raw.owners import ends_of, owners
 from robomix.tools.check.raw.padding import padding_columns, unpadded
 
 MAX_VALUES = 1 << 25
@@ -37,7 +37,8 @@ def pool(each: Moments) -> Moments:
     """One row for all episodes of `each`."""
     count = each.count.sum(axis=0, keepdims=True)
     mean = (each.count * each.mean).sum(axis=0, keepdims=True) / count
-    squares = (each.count * (each.std**2 + (each.mean - mean) ** 2)).sum(axis=0, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinite values, which are told of elsewhere
+        squares = (each.count * (each.std**2 + (each.mean - mean) ** 2)).sum(axis=0, keepdims=True)
     low, high = each.low.min(axis=0, keepdims=True), each.high.max(axis=0, keepdims=True)
     return Moments(np.zeros(1, np.int64), count, low, high, mean, np.sqrt(squares / count))
 
@@ -46,7 +47,7 @@ def moments(raw: RawLeRobot, keys: Sequence[str]) -> dict[str, Moments]:
     """Of those of the columns `keys` that are numbers of one width. Values that are not finite spread to their episode,
     and so does what the dataset says is padding: of these entries there nothing can be told.
 
-    Each file is read once, and one file is in memory at a time.
+    Each file is read once, some rows of it at a time.
     """
     of, frames = owners(raw), raw.frames
     begins = np.concatenate([[0], np.cumsum([file.num_rows for file in frames.files])])
@@ -56,11 +57,15 @@ def moments(raw: RawLeRobot, keys: Sequence[str]) -> dict[str, Moments]:
     read = list(dict.fromkeys([*keys, *(mask for key in keys for mask in padding.get(key, ()))]))
     for place, file in enumerate(frames.files):
         here = of[begins[place] : begins[place + 1]]
-        columns = raw.numbers_in(file, read)
-        for key, values in columns.items():
-            if key in keys and len(values) and values.size // len(values) * episodes <= MAX_VALUES:
-                flat = values.reshape(len(values), -1).astype(np.float64)
-                parts.setdefault(key, []).append(_of_rows(here, unpadded(flat, padding.get(key, ()), columns)))
+        first = 0
+        for columns in raw.numbers_in(file, read, ends_of(here)):
+            stop = first + len(next(iter(columns.values())))
+            for key, values in columns.items():
+                if key in keys and values.size // len(values) * episodes <= MAX_VALUES:
+                    flat = values.reshape(len(values), -1).astype(np.float64)
+                    real = unpadded(flat, padding.get(key, ()), columns)
+                    parts.setdefault(key, []).append(_of_rows(here[first:stop], real))
+            first = stop
     return {key: _joined(found) for key, found in parts.items() if len({part.mean.shape[1] for part in found}) == 1}
 
 

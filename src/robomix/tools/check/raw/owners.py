@@ -30,6 +30,12 @@ def pairs(first: np.ndarray, second: np.ndarray) -> list[tuple[int, int]]:
     return sorted(set(zip(first[starts].tolist(), second[starts].tolist(), strict=True)))
 
 
+def ends_of(owners: np.ndarray) -> list[int]:
+    """One past the last row of each episode in `owners` (N,); where one is in several places, only the end of all."""
+    ends = np.append(np.flatnonzero(owners[1:] != owners[:-1]) + 1, len(owners))
+    return ends.tolist() if len(ends) == len(np.unique(owners)) else [len(owners)]
+
+
 def _blocks(raw: RawLeRobot) -> np.ndarray | None:
     """Owners by the lengths of the metadata; None where frame_index does not bear them out."""
     ids, lengths = np.array(list(raw.lengths)), np.array(list(raw.lengths.values()))

@@ -1,5 +1,6 @@
 """The numbers of a dataset by episode, whatever its format and health: what the families of values look at."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -12,10 +13,10 @@ from robomix.formats.base import Dataset
 from robomix.formats.lerobot.features import entry_names
 from robomix.tools.check.finding import UnverifiableError
 from robomix.tools.check.raw.lerobot import RawLeRobot
-from robomix.tools.check.raw.owners import owners
+from robomix.tools.check.raw.owners import ends_of, owners
 from robomix.tools.check.raw.profile import Profile, profile
 from robomix.tools.check.raw.stretch import Stretch
-from robomix.tools.check.raw.tables import DataFile, is_number
+from robomix.tools.check.raw.tables import is_number
 
 _MAX_ENTRIES = 4096
 """Numbers of one frame beyond which a column is a picture, not a quantity."""
@@ -78,24 +79,25 @@ def _declared_names(raw: RawLeRobot, key: str) -> tuple[str, ...] | None:
 
 
 def _of_files(raw: RawLeRobot, keys: list[str]) -> Iterator[Stretch]:
-    """File by file: an episode that is spread over two files comes in two parts."""
-    episodes, begin = owners(raw), 0
+    """File by file, some rows at a time: an episode that is spread over two files comes in two parts."""
+    of, begin = owners(raw), 0
     for file in raw.frames.files:
-        mine = episodes[begin : begin + file.num_rows]
+        mine = of[begin : begin + file.num_rows]
         begin += file.num_rows
-        if len(mine):
-            order = np.argsort(mine, kind="stable")
-            ids, starts = np.unique(mine[order], return_index=True)
-            columns = {key: values[order] for key, values in _columns(raw, file, keys).items()}
-            yield Stretch(ids, np.append(starts, len(mine)), columns)
+        quantities = [key for key, shape in raw.row_shapes(file).items() if 0 < math.prod(shape) <= _MAX_ENTRIES]
+        kept, first = [key for key in keys if key in quantities], 0
+        for columns in raw.numbers_in(file, kept, ends_of(mine)) if kept else [{}] if len(mine) else ():
+            stop = first + len(next(iter(columns.values()), mine))
+            yield _stretch(mine[first:stop], columns)
+            first = stop
 
 
-def _columns(raw: RawLeRobot, file: DataFile, keys: list[str]) -> dict[str, np.ndarray]:
-    return {
-        key: values.reshape(len(values), -1)
-        for key, values in raw.numbers_in(file, keys).items()
-        if 0 < values.size <= _MAX_ENTRIES * len(values)
-    }
+def _stretch(of: np.ndarray, columns: Mapping[str, np.ndarray]) -> Stretch:
+    """Rows of the episodes `of` (n,), in the order of these."""
+    order = np.argsort(of, kind="stable")
+    ids, starts = np.unique(of[order], return_index=True)
+    flat = {key: values.reshape(len(values), -1)[order] for key, values in columns.items()}
+    return Stretch(ids, np.append(starts, len(of)), flat)
 
 
 def _of_dataset(dataset: Dataset, keys: list[str]) -> Iterator[Stretch]:

@@ -2,6 +2,7 @@
 
 The index of an MP4 file says what was meant to be in it; its packets say what is. A file that was cut off keeps an
 index that promises all frames, so every packet is read here. That is still some hundred times faster than decoding.
+Only of files whose bytes were just read otherwise is the index believed (`read_index`).
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import av
 import numpy as np
 
 from robomix.errors import FormatError
-from robomix.video.mp4 import read_presentation
+from robomix.video.mp4 import SampleTable, read_presentation, read_sample_table, read_stored_samples
 from robomix.video.timeline import open_video
 
 _NO_TIME = np.iinfo(np.int64).min
@@ -140,11 +141,25 @@ class Videos:
 
 def read_video(path: Path) -> VideoFacts:
     """Read all packets of a video file. Raises FormatError for one that cannot be opened."""
+    return _facts(path, None)
+
+
+def read_index(path: Path) -> VideoFacts:
+    """As `read_video`, by the index alone where it is simple and all that it lists lies within the file."""
+    return _facts(path, read_sample_table(path) if read_stored_samples(path) is not None else None)
+
+
+def _facts(path: Path, samples: SampleTable | None) -> VideoFacts:
     header = read_presentation(path)
     with open_video(path) as container:
         stream = container.streams.video[0]
-        packets, hidden, damage = _packets(container, stream)
-        columns = np.array(packets, np.int64).reshape(-1, 3)
+        if samples is None:
+            packets, hidden, damage = _packets(container, stream)
+            columns = np.array(packets, np.int64).reshape(-1, 3)
+        else:  # the index counts from the first sample; FFmpeg says what time it gives that one
+            late = (stream.start_time or 0) - int(samples.times.min())
+            columns = np.stack([samples.times + late, samples.decode_times + late, samples.is_key], 1)
+            hidden, damage = 0, None
         context = stream.codec_context
         facts = VideoFacts(
             times=columns[:, 0],

@@ -39,7 +39,7 @@ class Footage:
     """The videos of a LeRobot dataset: facts of its files, and windows of its episodes."""
 
     def __init__(self, raw: RawLeRobot) -> None:
-        self.raw, self.videos = raw, Videos(raw.root)
+        self.raw, self.videos = raw, Videos(raw.root, raw.read_video)
         self._glances: dict[str, Glances | None] = {}
 
     @cached_property
