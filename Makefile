@@ -35,6 +35,9 @@ bench: $(READY)
 	$(PYTHON) -m benchmarks.merge
 	$(PYTHON) -m benchmarks.edit
 	$(PYTHON) -m benchmarks.materialize
+	$(PYTHON) -m benchmarks.workers
+	$(PYTHON) -m benchmarks.scale
+	$(PYTHON) -m benchmarks.remote
 
 # What shared statistics cost where units differ: six trainings, about a quarter of an hour.
 study: $(READY)

@@ -22,9 +22,11 @@ WRITES_TO = {
     "view": "--rrd={}.rrd",
     "verify": "--json",
     "plan": "--json",
+    "bench": "--json",
     "materialize": "--out={}",
     "convert": "--out={}.hdf5",
     "merge": "--out={}",
+    "push": "--dry_run",
     **dict.fromkeys(("split", "delete", "keep", "trim", "rename", "drop", "tasks", "shuffle", "recompute"), "--out={}"),
 }
 """Flags of the commands that are not told by `--output_dir` where to write, or write nothing."""

@@ -12,6 +12,7 @@ LEVELS: list[set[str]] = [
     {"errors"},
     {"features", "caches", "entries", "rotations"},
     {"summaries", "files", "documents", "problems"},
+    {"remote"},
     {
         "formats",
         "video",
@@ -30,7 +31,7 @@ LEVELS: list[set[str]] = [
     {"training"},
     {"tools"},
     {"report"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "train"},
 ]
 """From left to right; rooms of one level may know each other."""
 FOREIGN = {"lerobot": {"training"}, "lerobot_policy_bc": {"training"}, "draccus": {"training"}, "ray": {"tools"}}

@@ -17,6 +17,8 @@ from robomix.files import expanded
 from robomix.mixture_block import expand, labels
 from robomix.mixture_rules import LEROBOT_KEYS
 from robomix.problems import Problem, report
+from robomix.remote.mirror import local_path
+from robomix.remote.urls import as_url
 from robomix.source_names import source_names
 from robomix.validation import fields_of
 
@@ -68,9 +70,9 @@ class SourceConfig:
     """One dataset of a mixture. `repo_id` or `root` must be given."""
 
     repo_id: str | None = None
-    """Hub id; without `root` the dataset is read from $HF_LEROBOT_HOME/repo_id."""
+    """Hub id; without `root` the dataset is $HF_LEROBOT_HOME/repo_id, else what is needed of it is downloaded."""
     root: str | None = None
-    """Folder or file of the dataset; relative to the working folder, `~` is the home folder. Alone it is enough."""
+    """Folder or file of the dataset, `~` is the home folder; or a URL, as s3://bucket/set. Alone it is enough."""
     episodes: tuple[int, ...] | None = None
     """Only these episodes are used, by their episode_index; null takes all."""
     filter_key: str | None = None
@@ -97,6 +99,8 @@ class SourceConfig:
     """Share of this dataset relative to the others' weights; 0 draws nothing from it."""
     loss_weight: float = 1.0
     """What the loss of its samples is multiplied by, however many are drawn."""
+    shuffle_window: int | None = None
+    """Episodes of the windows within which it is shuffled; default: the mixture's `shuffle_window`."""
     feature_map: Mapping[str, str | None] = field(default_factory=dict)
     """The dataset's key to the mixture's key; null drops the feature; keys not listed keep their names."""
     transforms: tuple[TransformConfig, ...] = ()
@@ -148,6 +152,8 @@ class MixtureConfig:
     batching: Literal["mixed", "per_source", "per_camera_set"] = "mixed"
     """mixed: every batch holds all sources in their shares; per_source: every batch comes from one source;
     per_camera_set: every batch comes from sources with the same cameras."""
+    shuffle_window: int | None = None
+    """Each source is shuffled within windows of so many of its episodes, in random order; null: as a whole."""
     normalize_by: Literal["global", "source", "embodiment"] = "global"
     """Which sources share normalization statistics: all, each its own, or those of one robot type."""
     stats_weighting: Literal["frames", "sampling"] = "frames"
@@ -158,6 +164,8 @@ class MixtureConfig:
     """Frames per second that every source is resampled to; native leaves each at its own."""
     materialized: str | None = None
     """Folder of `robomix materialize`: camera frames are read from there, all else from the sources as ever."""
+    decode_device: Literal["cpu", "cuda"] = "cpu"
+    """cuda: the video unit of an NVIDIA GPU decodes videos, to the frames that the processor decodes them to."""
     val_fraction: float = 0.0
     """Share of each source's episodes that is held out for validation; which ones, their content decides."""
     condition_on: Literal["source", "group"] | None = None
@@ -215,8 +223,13 @@ def problems_of(data: Any) -> list[Problem]:
 
 
 def resolve_root(source: SourceConfig) -> Path:
-    """Folder or file of a source: `root`, else $HF_LEROBOT_HOME/repo_id. Raises ConfigError where there is none."""
-    folder = _expanded(source.root) if source.root is not None else _lerobot_home() / str(source.repo_id)
+    """Folder or file of a source: `root`, else $HF_LEROBOT_HOME/repo_id. Raises ConfigError where there is none.
+
+    A `root` that is a URL is brought to this machine, but for its videos (`remote.mirror`); raises RemoteError.
+    """
+    if source.root is not None and as_url(source.root):
+        return local_path(source.root)
+    folder = _expanded(source.root) if source.root is not None else lerobot_home() / str(source.repo_id)
     if os.path.exists(folder):
         return folder
     kind, advice = "folder", "Correct `root`."
@@ -224,11 +237,8 @@ def resolve_root(source: SourceConfig) -> Path:
         kind = "file"
         advice = "Correct `root`; or make the file first, where the mixture file says with which command."
     if source.repo_id is not None:
-        revision = f" --revision {source.revision}" if source.revision else ""
-        download = f"hf download --repo-type dataset {source.repo_id}{revision} --local-dir {folder}"
-        advice = f"robomix does not download datasets yet; `{download}` does."
-        if source.root is None:
-            advice = f"Give its folder as `root`, or get it: {advice}"
+        is_on_hub = "/" in source.repo_id
+        advice = f"Opening the mixture {'downloads it' if is_on_hub else 'would download NAMESPACE/NAME from the Hub'}."
     name = source.name or source.repo_id or source.root
     raise ConfigError(f"source {name!r}: the {kind} {folder.absolute()} does not exist. {advice}")
 
@@ -258,7 +268,7 @@ def _with_names(sources: Sequence[SourceConfig]) -> tuple[SourceConfig, ...]:
     return tuple(replace(source, name=name) for source, name in zip(sources, names, strict=True))
 
 
-def _lerobot_home() -> Path:
+def lerobot_home() -> Path:
     """Where LeRobot keeps local datasets: $HF_LEROBOT_HOME, else `lerobot` in $HF_HOME, else in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     huggingface = os.environ.get("HF_HOME", os.path.join(cache, "huggingface"))

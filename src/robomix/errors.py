@@ -16,6 +16,10 @@ class FormatError(RobomixError):
     """A dataset on disk that cannot be read: what is wrong, in which file, and the remedy."""
 
 
+class RemoteError(RobomixError):
+    """Data far away that cannot be fetched, or has changed: what was asked for, where, and the remedy."""
+
+
 class AlignmentError(RobomixError):
     """Datasets that are readable each, but do not fit together as the mixture asks."""
 

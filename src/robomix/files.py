@@ -11,6 +11,8 @@ from typing import Any
 from robomix.errors import ConfigError, FormatError
 
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
+STAND_IN_HEAD = b"robomix stand-in for a file far away\n"
+"""How a file begins that has the size of a video in object storage, but not its bytes (`remote.stand_in`)."""
 _MAX_DEPTH = 6
 """Folders below a scanned one; the layouts need three, and symbolic links may form a loop."""
 LONGEST_NAME = 255
@@ -80,6 +82,8 @@ def damage(path: Path) -> str | None:
         return "is empty (0 bytes). Copy or download it again"
     if head.startswith(_LFS_HEAD):
         return f"is a Git LFS pointer{_lfs_size(head)}, not the file itself. Run `git lfs pull` in its repository"
+    if head.startswith(STAND_IN_HEAD):
+        return "is a stand-in for a video far away, not the video itself. Copy the dataset to this machine for this"
     if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
         return "is a web page, not data; the download went wrong. Download it again"
     return None

@@ -113,6 +113,7 @@ def source(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     problems += positive(block.get("fps"), (*key, "fps"), "frames per second, more than 0")
     problems += weight_rules.weight(block.get("weight", 1.0), (*key, "weight"))
     problems += weight_rules.loss_weight(block.get("loss_weight", 1.0), (*key, "loss_weight"))
+    problems += _shuffle_window(block.get("shuffle_window"), (*key, "shuffle_window"))
     for i, step in enumerate(block.get("transforms", ())):
         problems += text(step["type"], (*key, "transforms", i, "type"))
     if block.get("env") is not None and block.get("eval") is False:
@@ -142,6 +143,7 @@ def mixture(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:
     for name in ("stats", "materialized"):
         problems += text(block.get(name), (*key, name))
     problems += _fraction(block.get("val_fraction"), (*key, "val_fraction"))
+    problems += _shuffle_window(block.get("shuffle_window"), (*key, "shuffle_window"))
     problems += _condition(block, key)
     if not sources:
         problems.append(wrong((*key, "datasets"), list(sources), "at least one dataset"))
@@ -196,6 +198,12 @@ def _fraction(value: float | None, key: KeyPath) -> list[Problem]:
     if value is None or 0 <= value < 1:
         return []
     return [wrong(key, value, "a share of the episodes, from 0 to below 1", "0 holds out none.")]
+
+
+def _shuffle_window(value: int | None, key: KeyPath) -> list[Problem]:
+    if value is None or value >= 2:
+        return []
+    return [wrong(key, value, "a number of episodes, 2 or more", "Leave the key out to shuffle sources as a whole.")]
 
 
 def _image_transforms(block: Mapping[str, Any], key: KeyPath) -> list[Problem]:

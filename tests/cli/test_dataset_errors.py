@@ -40,7 +40,7 @@ def ended(entries: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 GOOD = "    - {root: DATA/good}\n"
 MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
     ("a folder that is not there", "    - {root: DATA/god}", ("the folder", "does not exist")),
-    ("a hub id that is not there", "    - {repo_id: me/arm}", ("source 'me/arm'", "does not download datasets yet")),
+    ("a hub id that is not there", "    - {repo_id: me/arm}", ("source 'me/arm'", "`hf download --repo-type dataset")),
     ("a misspelt key", GOOD.replace("}", ", feature_map: {actoin: action}}"), ("'actoin'", "Did you mean 'action'?")),
     ("two keys to one name", GOOD.replace("}", ", feature_map: {observation.state: action}}"), ("would be called",)),
     ("a bookkeeping column", GOOD.replace("}", ", feature_map: {timestamp: t}}"), ("timestamp", "cannot be renamed")),

@@ -214,7 +214,7 @@ def test_steps_summed_up_from_the_last_action_are_the_chunk_again(arm: ArrayData
     there = step("delta_action", reference="previous", absolute=["gripper"])
     one = source(arm, transforms=[there])
     chunk = mixture(one, horizons={"action": CHUNK})[1]["action"]
-    back = one._transforms[0].inverse()
+    back = one.transforms[0].inverse()
     given_back = back({"action": chunk[None], "action.previous": torch.from_numpy(arm.column("action")[:1])})
     assert np.array_equal(given_back["action"][0], arm.column("action")[[1, 2, 3]])
 

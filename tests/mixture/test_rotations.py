@@ -145,7 +145,7 @@ def test_the_entries_around_a_rotation_stay_and_names_follow(arm: ArrayDataset) 
     assert np.array_equal(batch[..., :3], arm.column("action")[[[0, 1], [4, 4]], :3])
     assert (batch[..., 9] == 1).all()
     assert one.features["action"].names == ("x", "y", "z", *(f"ee_rot6d_{i}" for i in range(6)), "gripper")
-    back = one._transforms[0].inverse()({"action": batch})["action"]
+    back = one.transforms[0].inverse()({"action": batch})["action"]
     np.testing.assert_allclose(back, arm.column("action")[[[0, 1], [4, 4]]], atol=1e-5)
 
 

@@ -168,9 +168,9 @@ def test_only_reads_the_features_asked_for(both: Mixture) -> None:
 
 
 def test_meta_has_what_lerobot_looks_for(both: Mixture) -> None:
-    assert both.meta.episodes["dataset_from_index"] == [0, 5, 8, 12, 14]
-    assert both.meta.episodes["dataset_to_index"] == [5, 8, 12, 14, 20]
-    assert both.meta.episodes["dataset_source"] == [0, 0, 1, 1, 1]
+    assert both.meta.episodes["dataset_from_index"].tolist() == [0, 5, 8, 12, 14]
+    assert both.meta.episodes["dataset_to_index"].tolist() == [5, 8, 12, 14, 20]
+    assert both.meta.episodes["dataset_source"].tolist() == [0, 0, 1, 1, 1]
     assert both.repo_id_to_index == {"arm": 0, "hand": 1}
     assert both.repo_index_to_id == {0: "arm", 1: "hand"}
     assert (both.num_frames, both.num_episodes, len(both)) == (20, 5, 20)

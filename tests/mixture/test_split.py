@@ -214,6 +214,20 @@ def test_ranks_share_the_held_out_frames_each_once_in_order() -> None:
         assert len(set(validation.__getitems__(request)["dataset_index"].tolist())) == 1
 
 
+@pytest.mark.parametrize("ranks", [3, 40])
+def test_ranks_that_must_take_as_many_batches_take_the_first_again(ranks: int) -> None:
+    validation = mixture_of().held_out()
+    assert validation is not None
+    alone = list(OrderedBatches(validation, 5))
+    assert len(alone) % ranks
+    shares = [OrderedBatches(validation, 5, rank=rank, world_size=ranks, even=True) for rank in range(ranks)]
+    assert len({len(share) for share in shares}) == 1
+    by_number = {n: request for share in shares for n, request in zip(share.numbers, share, strict=True)}
+    assert sorted(by_number) == list(range(len(shares[0]) * ranks))
+    for number, request in by_number.items():
+        assert np.array_equal(request.index, alone[number % shares[0].total].index)
+
+
 def test_held_out_images_are_not_augmented_and_keep_their_dataset_index() -> None:
     mixture = mixture_of(image_transform=lambda image: image * 0)
     validation = mixture.held_out()

@@ -24,6 +24,7 @@ from tests.tools.moments import Moments
 
 PATIENCE = 120
 """Seconds after which a command hangs."""
+STOPS = (signal.SIGINT, signal.SIGTERM)
 HUNG = 1000
 
 
@@ -113,9 +114,11 @@ def serve() -> None:
         results.write_text("{}")
         output = _pipe()
         start = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # libraries run code of theirs after a fork; one waits for it
         child = os.fork()
         if child == 0:
             _command(order, output[1])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         os.close(output[1])
         code = _wait(child, order, start)
         seconds = time.monotonic() - start
@@ -147,6 +150,7 @@ def _command(order: dict[str, Any], output: int) -> None:
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         empty = os.open(os.devnull, os.O_RDONLY)
         for number, opened in enumerate((empty, output, output)):
             os.dup2(opened, number)
@@ -163,7 +167,9 @@ def _command(order: dict[str, Any], output: int) -> None:
         sys.stderr.flush()
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         told = {"modules": [*sys.modules], "changes": moments.count if moments is not None else 0}
-        Path(order["results"]).write_text(json.dumps(told))
+        aside = Path(order["results"] + ".new")
+        aside.write_text(json.dumps(told))
+        aside.replace(order["results"])  # it may be killed at any moment
         os._exit(code)
 
 

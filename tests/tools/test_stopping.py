@@ -14,7 +14,7 @@ from tests.tools.killing import Commands, Ended
 from tests.tools.writers import CASES, Case, assert_whole, hidden, prepare, shown, words, write_sources
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-NOT_WRITERS = {"inspect", "view", "train", "check", "verify", "plan", "stats", "eval", "export"}
+NOT_WRITERS = {"inspect", "view", "train", "check", "verify", "plan", "stats", "eval", "export", "push", "bench"}
 """Commands that write no dataset."""
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from robomix.cli.main import main
 from robomix.features import Feature
 from robomix.formats.lerobot.writer import DatasetWriter
-from robomix.training.checkpoint import weights_folder
+from robomix.training.model_folders import weights_folder
 
 SMALL = {
     "type": "act",

@@ -100,6 +100,14 @@ def test_a_sample_that_is_all_padding_counts_for_nothing() -> None:
     assert torch.isfinite(made.total())
 
 
+@pytest.mark.parametrize("kind", ["act", "diffusion"])
+def test_the_weight_is_known_before_the_loss(kind: str) -> None:
+    """So that the parts of a step can be divided by that of the whole; one sample is all padding."""
+    policy, batch, padded = policy_of(kind), batch_of(kind), dims(5, 2, 0, 4, 1, 5)
+    known = Learner(policy).weight(batch | {"action_dim_is_pad": padded})
+    assert known == objective(policy, batch, padded).weights.sum() == 5 + 1 + 0 + 8 + 8 + 8
+
+
 def test_losses_of_sources_add_up_to_the_total() -> None:
     made = objective(policy_of("act"), batch_of("act"), None)
     parts = [(made.errors[i].sum(), made.weights[i].sum()) for i in (slice(0, 2), slice(2, 6))]

@@ -153,15 +153,15 @@ def test_two_processes_with_workers_find_the_loss_of_one_without(data: Path, tmp
     launch = [
         sys.executable,
         "-m",
-        "accelerate.commands.launch",
-        "--num_processes=2",
-        "--cpu",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        "--standalone",
         "-m",
-        "robomix",
-        "train",
+        "robomix.train",
     ]
     launch += [f"--config_path={config}", f"--output_dir={tmp_path / 'two'}", "--num_workers=1"]
-    subprocess.run(launch, check=True, timeout=300)
+    ended = subprocess.run(launch, check=True, timeout=300, capture_output=True, text=True)
+    assert "and 1 more ranks" in ended.stderr
     both = validations(records(tmp_path / "two"))
     assert both[2]["loss"] == pytest.approx(alone[2]["loss"], rel=1e-6)
     assert both[2]["loss_per_source"] == pytest.approx(alone[2]["loss_per_source"], rel=1e-6)

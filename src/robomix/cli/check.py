@@ -12,6 +12,9 @@ from rich.console import Console
 
 from robomix.cli.console import command_line
 from robomix.errors import ConfigError, did_you_mean
+from robomix.remote.mirror import local_path
+from robomix.remote.places import shown
+from robomix.remote.urls import as_url
 from robomix.report.check_page import check_page
 from robomix.report.page import check_target, write_page
 from robomix.tools.check.finding import Depth, Verdict
@@ -88,7 +91,7 @@ def _refuse(arguments: Arguments) -> None:
     if arguments.html is not None:
         check_target(arguments.html)
     for path in arguments.paths:
-        if not path.exists():
+        if not as_url(path) and not path.exists():
             neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
             raise ConfigError(f"{path} does not exist, expected a dataset.{did_you_mean(path.name, neighbours)}")
 
@@ -96,10 +99,10 @@ def _refuse(arguments: Arguments) -> None:
 def _datasets(paths: Sequence[Path], console: Console) -> list[Path]:
     """The datasets that the paths mean, each once; tells `console` of folders that are none and hold some."""
     found: list[Path] = []
-    for path in paths:
+    for path in map(local_path, paths):
         within = datasets_below(path)
         if within:
-            named = plain(f"{path} is no dataset; looking at the {number(len(within), 'dataset')} below it")
+            named = plain(f"{shown(path)} is no dataset; looking at the {number(len(within), 'dataset')} below it")
             console.print(named, markup=False, highlight=False, soft_wrap=True)
         found += within or [path]
     return list({path.absolute(): path for path in found}.values())

@@ -37,9 +37,11 @@ VERBS: dict[str, tuple[str, str]] = {
         "draw samples from a training's loader, and check that they are what its file says",
     ),
     "plan": ("robomix.cli.plan", "say what a training will see, need and take, before it starts"),
+    "bench": ("robomix.cli.bench", "measure how many loader workers keep the accelerator fed, and what would help"),
     "stats": ("robomix.cli.stats", "compute, print and write the statistics a mixture is normalized with"),
     "eval": ("robomix.cli.evaluate", "roll a trained policy out in the environments of its datasets"),
     "export": ("robomix.cli.export", "write one robot's policy out of a checkpoint, for LeRobot"),
+    "push": ("robomix.cli.push", "upload a dataset or a policy to the Hugging Face Hub"),
 }
 """Verb to the module whose `run(argv)` does it and returns the exit code, and its line in the help."""
 
@@ -65,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = importlib.import_module(VERBS[verb][0]).run(rest)
         return code
     except RobomixError as error:
-        print(f"robomix {verb}: error: {error}", file=sys.stderr)
+        from robomix.remote.places import with_urls
+
+        print(f"robomix {verb}: error: {with_urls(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"robomix {verb}: interrupted", file=sys.stderr)

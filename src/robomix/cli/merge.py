@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from robomix.cli.writing import Shared, Switch, Writing, write
-from robomix.config import MixtureConfig, resolve_root
+from robomix.config import MixtureConfig
 from robomix.documents import read_document
 from robomix.errors import ConfigError, did_you_mean
 from robomix.files import expanded
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
     )
     joined = merged(config, wishes)
     used = {path.resolve() for path in sources_of(joined.content)}
-    unused = [path for source in config.datasets if (path := resolve_root(source).resolve()) not in used]
+    unused = [path for path in joined.sources if path.resolve() not in used]
     refusals = (*joined.refusals, *no_source(arguments.writing.out.absolute(), unused))
     return write(joined.content, arguments.writing, notes=joined.notes, refusals=refusals)
 

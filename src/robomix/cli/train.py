@@ -13,12 +13,14 @@ def run(argv: Sequence[str]) -> int:
         print(policy_help(argv) or train_help())
         return 0
     from robomix.training.command_line import parse_train_args  # after the help: importing LeRobot takes seconds
+    from robomix.training.ranks import first_rank_tells
 
-    cfg = parse_train_args(argv)
-    if os.environ.get("RANK", "0") == "0":
-        for note in cfg.notes:
-            print(f"robomix train: note: {note}", file=sys.stderr)
+    with first_rank_tells():
+        cfg = parse_train_args(argv)
+        if os.environ.get("RANK", "0") == "0":
+            for note in cfg.notes:
+                print(f"robomix train: note: {note}", file=sys.stderr)
 
-    from robomix.training.loop import train
+        from robomix.training.loop import train
 
-    return train(cfg)
+        return train(cfg)

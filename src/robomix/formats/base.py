@@ -38,6 +38,10 @@ class FrameGroup:
     """(n,) int64: where in the request's output these frames go."""
     read_into: Callable[[np.ndarray], None]
     """Called with the request's whole output (N, C, H, W) uint8; writes out[positions]. Any thread may call it."""
+    file: Path | None = None
+    """Where they lie, if other groups may lie there too."""
+    decodes: Callable[[], int] | None = None
+    """How many frames are decoded to have these, by the file's key frames; None: only these themselves."""
 
 
 def bounds_of(lengths: np.ndarray) -> np.ndarray:
@@ -114,6 +118,19 @@ class Dataset(ABC):
         The groups partition range(n). Frames that appear twice in a group are decoded once. Raises FormatError for an
         unknown camera; a group's `read_into` raises it for a file that does not give the frame, naming file and row.
         """
+
+    @property
+    def is_far(self) -> bool:
+        """Whether camera frames come over a network, so that fetching them ahead is worth while."""
+        return False
+
+    def fetches(self, key: str, rows: np.ndarray) -> list[Callable[[], int]]:
+        """What brings the bytes near that reading the frames of camera `key` at `rows` (n,) int64 will need.
+
+        Jobs that any thread may run, in any order; each returns the bytes it has seen to. They raise RemoteError for
+        what cannot be fetched. A dataset that is not far away has none.
+        """
+        return []
 
     def read_frames(self, key: str, rows: np.ndarray) -> np.ndarray:
         """Frames of camera `key` at `rows`: (n, C, H, W) uint8, in the order asked."""

@@ -47,7 +47,7 @@ class CachedDataset(Dataset):
         self.left_out: tuple[str, ...] = tuple(meta["warnings"])
         """What of the dataset robomix does not read, and why."""
         self._entry = entry
-        self._given_fps = fps
+        self._given: dict[str, Any] = {"fps": fps}  # with what, beside the path, it was asked for
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -92,17 +92,19 @@ class CachedDataset(Dataset):
             raise FormatError(f"{self.path}: {key!r} {found}. There is {choice}.{did_you_mean(key, known)}")
 
     def __reduce__(self) -> tuple[Callable[..., "CachedDataset"], tuple[Any, ...]]:
-        return _arrive, (type(self), self.path, self._given_fps, self._entry.folder, self.fingerprint)
+        return _arrive, (type(self), self.path, self._given, self._entry.folder, self.fingerprint)
 
     def __repr__(self) -> str:
         size = f"{self.num_episodes} episodes, {self.num_frames} frames, {float(self.fps):g} fps"
         return f"{type(self).__name__}({str(self.path)!r}, {self.format}, {size}, {len(self.features)} features)"
 
 
-def _arrive(kind: type[CachedDataset], path: Path, fps: float | None, folder: Path, fingerprint: str) -> CachedDataset:
+def _arrive(
+    kind: type[CachedDataset], path: Path, given: dict[str, Any], folder: Path, fingerprint: str
+) -> CachedDataset:  # fmt: skip
     """A dataset in the process it was sent to: from the same cache entry if that is still there."""
     entry = lookup(folder)
-    dataset = kind(path, entry, fps) if entry else kind.opened(path, fps)
+    dataset = kind(path, entry, **given) if entry else kind.opened(path, **given)
     if dataset.fingerprint != fingerprint:
         raise FormatError(f"{path} has changed since it was opened. Start again, so that all processes see the same.")
     return dataset

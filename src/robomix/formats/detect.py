@@ -14,9 +14,13 @@ from robomix.formats.cached import CachedDataset
 from robomix.formats.frame_store import FrameStore, is_frame_store
 from robomix.formats.gr00t import Gr00tDataset, is_gr00t
 from robomix.formats.lerobot.dataset import LeRobotDataset, is_lerobot
+from robomix.formats.lerobot.part import WHOLE, Part
 from robomix.formats.rlds.dataset import RldsDataset, is_rlds
 from robomix.formats.robomimic.dataset import RobomimicDataset, is_robomimic
 from robomix.formats.zarr_buffer import ZarrBuffer, is_zarr_buffer
+from robomix.remote.mirror import local_path
+from robomix.remote.places import told_by_url, with_urls
+from robomix.video.pool import DecodeDevice
 
 _SHOWN = 8
 _TRIED = 100
@@ -47,15 +51,26 @@ FORMATS = (
 """In the order they are tried."""
 
 
-def open_dataset(path: str | Path, *, fps: float | None = None) -> Dataset:
+def open_dataset(
+    path: str | Path, *, fps: float | None = None, part: Part = WHOLE, decode_device: DecodeDevice = "cpu"
+) -> Dataset:
     """Open the dataset at `path`, whatever its format. The first opening reads it into the cache.
 
-    `fps` says how many frames per second it has where its files do not; where they do, it must be theirs.
+    `path` may be a URL such as `s3://bucket/set`; then its tables are fetched, and its videos read where they lie.
 
-    Raises FormatError where there is no dataset, or one that cannot be read: what was found, and what to do.
+    `fps` says how many frames per second it has where its files do not; where they do, it must be theirs. Of a LeRobot
+    dataset, a `part` can be opened; files of other parts need not be there. `decode_device` is what decodes videos.
+
+    Raises FormatError where there is no dataset, or one that cannot be read: what was found, and what to do; and
+    RemoteError for a URL from which nothing can be fetched. Raises ConfigError for a `decode_device` that is not there,
+    or does not decode the videos as the processor does.
     Warns about declared features that the files do not have.
     """
-    path = Path(os.path.abspath(expanded(path)))
+    with told_by_url():
+        return _opened(Path(os.path.abspath(local_path(expanded(path)))), fps, part, decode_device)
+
+
+def _opened(path: Path, fps: float | None, part: Part, decode_device: DecodeDevice) -> Dataset:
     if not path.exists():
         neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise FormatError(f"{path} does not exist, expected a dataset.{did_you_mean(path.name, neighbours)}")
@@ -65,9 +80,12 @@ def open_dataset(path: str | Path, *, fps: float | None = None) -> Dataset:
         except PermissionError as error:
             raise FormatError(f"{error.filename} cannot be read: {error.strerror}. Check its permissions.") from error
         if mine:
-            dataset = known.kind.opened(path, fps)
+            if issubclass(known.kind, LeRobotDataset):
+                dataset: CachedDataset = known.kind.opened(path, fps, part, decode_device)
+            else:
+                dataset = known.kind.opened(path, fps)
             for text in dataset.left_out:
-                warnings.warn(f"{path}: {text}.", stacklevel=2)
+                warnings.warn(with_urls(f"{path}: {text}."), stacklevel=3)
             return dataset
     names = "; ".join(known.name for known in FORMATS)
     raise FormatError(f"{path} is not a dataset robomix knows: {_seen(path)}. It reads {names}.")

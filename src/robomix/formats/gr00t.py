@@ -26,7 +26,9 @@ from robomix.formats.lerobot import v2, v3
 from robomix.formats.lerobot.cameras import VideoCamera
 from robomix.formats.lerobot.dataset import LeRobotDataset, is_lerobot
 from robomix.formats.lerobot.info import read_info
+from robomix.formats.lerobot.part import WHOLE, Part
 from robomix.formats.pictures import PictureCamera
+from robomix.video.pool import DecodeDevice
 
 _MODALITY = Path("meta") / "modality.json"
 _WHOLE = {"state": "observation.state", "action": "action"}
@@ -43,8 +45,15 @@ def is_gr00t(path: Path) -> bool:
 class Gr00tDataset(LeRobotDataset):
     """Shares the cache entry of the LeRobot dataset; parts of vectors are views of its columns."""
 
-    def __init__(self, path: Path, entry: Entry, fps: float | None = None) -> None:
-        super().__init__(path, entry, fps)
+    def __init__(
+        self,
+        path: Path,
+        entry: Entry,
+        fps: float | None = None,
+        part: Part = WHOLE,
+        decode_device: DecodeDevice = "cpu",
+    ) -> None:
+        super().__init__(path, entry, fps, part, decode_device)
         self._file = path.resolve() / _MODALITY
         modality = read_json(self._file)
         self.format += " with GR00T modalities"
@@ -57,8 +66,8 @@ class Gr00tDataset(LeRobotDataset):
             if key in self.features:
                 self.features[key] = Feature("text", "str", ())
         self._parts = dict(self._find_parts(modality))
-        for key, (whole, part) in self._parts.items():
-            self.features[key] = _part_of(self.features[whole], part)
+        for key, (whole, entries) in self._parts.items():
+            self.features[key] = _part_of(self.features[whole], entries)
 
     def column(self, key: str) -> np.ndarray:
         """See `Dataset`; a part of a vector is a view of the memory-mapped whole."""
@@ -92,7 +101,7 @@ class Gr00tDataset(LeRobotDataset):
     def camera(self, key: str) -> Camera:
         stored = self._stored_camera.get(key, key)
         if self.features[key].storage == "video":
-            return VideoCamera(stored, self.path, self.episodes, self._entry)
+            return VideoCamera(stored, self.path, self.episodes, self._entry, self.decode_device)
         return PictureCamera(stored, self.path, self._entry)
 
     def _task_positions(self, key: str) -> np.ndarray:

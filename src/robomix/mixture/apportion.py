@@ -7,8 +7,6 @@ problem of Tijdeman, 1980). So after any number k of draws each source has been 
 in any run of draws, such as a batch, within two.
 """
 
-import heapq
-
 import numpy as np
 
 PERIOD = 1 << 16
@@ -34,27 +32,24 @@ def slot_counts(probabilities: np.ndarray) -> np.ndarray:
 
 def slot_table(counts: np.ndarray) -> np.ndarray:
     """Source of each of the sum(counts) slots, (P,) int64, spread as evenly as integers allow."""
-    slots = [int(count) for count in counts]
-    period = sum(slots)
-    released: list[list[int]] = [[] for _ in range(period + 1)]
-    released[0] = [i for i, count in enumerate(slots) if count]
-    done = [0] * len(slots)
-    waiting: list[tuple[int, int]] = []
+    counts = np.asarray(counts, dtype=np.int64)
+    period, source = int(counts.sum()), np.repeat(np.arange(len(counts)), counts)
+    j = np.arange(period) - (np.cumsum(counts) - counts)[source]
+    released = j * period // counts[source]
+    deadline = -(-(j + 1) * period // counts[source])  # the draw count by which the exact share reaches j + 1
+    first_served = np.argsort(deadline * len(counts) + source)  # of equal deadlines the first source
+    # Whoever is served first is not hindered by those served later. So, in this order, each takes the first slot from
+    # its release on that is still free; from one that is taken, `following` leads towards it.
+    following, taken = list(range(period + 1)), []
+    for slot in released[first_served].tolist():
+        while (further := following[slot]) != slot:
+            following[slot] = following[further]  # halves the way for those to come (Tarjan and van Leeuwen, 1984)
+            slot = further
+        following[slot] = slot + 1
+        taken.append(slot)
     table = np.empty(period, dtype=np.int64)
-    for slot in range(period):
-        for i in released[slot]:
-            heapq.heappush(waiting, (_deadline(done[i], slots[i], period), i))
-        _, i = heapq.heappop(waiting)
-        table[slot] = i
-        done[i] += 1
-        if done[i] < slots[i]:
-            released[max(slot + 1, done[i] * period // slots[i])].append(i)
+    table[taken] = source[first_served]
     return table
-
-
-def _deadline(j: int, count: int, period: int) -> int:
-    """First draw count by which the exact share reaches j + 1: ceil((j + 1) * period / count)."""
-    return -(-(j + 1) * period // count)
 
 
 def ranks_in_table(table: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from torch import Tensor
 from robomix.errors import AlignmentError
 from robomix.features import Feature
 from robomix.mixture.alignment import Schema
-from robomix.mixture.source import Horizons, Part, Source
+from robomix.mixture.reading import Part
+from robomix.mixture.source import Horizons, Source
 
 Places = Mapping[int, np.ndarray]
 """Source, by position, to where its samples go in the batch."""

@@ -20,6 +20,7 @@ from robomix.mixture.laps import Laps
 from robomix.mixture.meta import MixtureMeta
 from robomix.mixture.permutation import key_of, subkeys
 from robomix.mixture.source import Horizons, Source
+from robomix.remote.counts import counts
 
 ImageTransform = Callable[[torch.Tensor], torch.Tensor]
 
@@ -42,6 +43,8 @@ class Batch(dict[str, Any]):
 
     seconds: Mapping[str, float] = MappingProxyType({})
     """What reading it took, by phase (`laps.PHASES`); in the worker that read it."""
+    retries: int = 0
+    """How often a worker process had to ask again for what it read from far away; 0 if this process read it."""
 
     def __missing__(self, key: object) -> Any:
         if isinstance(key, int):
@@ -204,7 +207,7 @@ class Mixture(TorchDataset[dict[str, Any]]):
             request = Request(index, index)
         if outside := [int(i) for i in request.index if not 0 <= i < len(self)]:
             raise IndexError(f"sample {outside[0]} of a mixture of {len(self)}")
-        laps = Laps()
+        laps, retries = Laps(), counts.retries
         member = np.searchsorted(self._first, request.index, side="right") - 1
         places = {int(i): np.flatnonzero(member == i) for i in np.unique(member)}
         texts = np.zeros(len(request), np.uint64) if self.seed is None else self._random("prompt", request.draw)
@@ -227,7 +230,19 @@ class Mixture(TorchDataset[dict[str, Any]]):
             self._augment(batch, request.draw, self.image_transform)
             laps.lap("image transforms")
         batch.seconds = laps.seconds
+        if get_worker_info() is not None:
+            batch.retries = counts.retries - retries
         return batch
+
+    def fetches(self, request: Request) -> list[Callable[[], int]]:
+        """Jobs that bring near what reading `request` will need of datasets far away; see `Dataset.fetches`."""
+        member = np.searchsorted(self._first, request.index, side="right") - 1
+        jobs: list[Callable[[], int]] = []
+        for i in np.unique(member).tolist():
+            if self.sources[i].dataset.is_far:
+                frames = request.index[member == i] - self._first[i]
+                jobs += self.sources[i].fetches(frames, self.source_horizons[i], self.schema.features)
+        return jobs
 
     def _horizons_of(self, source: Source) -> Horizons:
         both = self.horizons.keys() & self.delta_timestamps.keys()

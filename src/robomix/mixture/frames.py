@@ -67,6 +67,11 @@ class FrameTable:
     def num_drawable(self) -> int:
         return int(self.drawable_bounds[-1])
 
+    @property
+    def drawable_of_episodes(self) -> np.ndarray:
+        """(E + 1,) int64: episode e has drawable frames drawable_of_episodes[e] to drawable_of_episodes[e + 1] - 1."""
+        return self.drawable_bounds[np.searchsorted(self.run_frames, self.bounds)]
+
     def from_drawable(self, drawable: np.ndarray) -> np.ndarray:
         """Frame numbers of drawable frames."""
         run = _holder(self.drawable_bounds, drawable)

@@ -175,6 +175,13 @@ class MaterializedDataset(Dataset):
         episode = np.searchsorted(self.episodes.starts, rows, side="right") - 1
         return self.stored.frame_groups(key, self._first_rows[episode] + rows - self.episodes.starts[episode])
 
+    @property
+    def is_far(self) -> bool:
+        return self.original.is_far
+
+    def fetches(self, key: str, rows: np.ndarray) -> list[Callable[[], int]]:
+        return [] if key in self.record.cameras else self.original.fetches(key, rows)
+
     def _find_episodes(self) -> np.ndarray:
         """(E,) int64: the stored row of each episode's first frame; one before all rows where it is not stored."""
         record, stored, own = self.record, self.stored, self.original.episodes

@@ -22,8 +22,8 @@ class MixtureMeta:
     features: dict[str, dict[str, Any]]
     """LeRobot's feature dicts: cameras are (height, width, channels)."""
     camera_keys: list[str]
-    episodes: dict[str, list[Any]]
-    """Lists of one entry per episode: `dataset_from_index`, `dataset_to_index` (half open), `dataset_source`, ..."""
+    episodes: dict[str, np.ndarray]
+    """Arrays of one entry per episode: `dataset_from_index`, `dataset_to_index` (half open), `dataset_source`, ..."""
     tasks: tuple[str, ...]
     """Distinct task texts; a sample's `task_index` points here."""
     robot_type: str | None
@@ -53,18 +53,18 @@ class MixtureMeta:
     def of(cls, sources: Sequence[Source], schema: Schema, tasks: tuple[str, ...]) -> "MixtureMeta":
         lengths = [np.diff(source.frames.bounds) for source in sources]
         bounds = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-        member = np.concatenate([np.full(len(one), i) for i, one in enumerate(lengths)])
+        member = np.repeat(np.arange(len(lengths)), [len(one) for one in lengths])
         robots = dict.fromkeys(source.dataset.robot_type or "unknown" for source in sources)
         return cls(
             repo_id="+".join(source.name for source in sources),
             features=lerobot_features(schema),
             camera_keys=schema.camera_keys,
             episodes={
-                "episode_index": list(range(len(member))),
-                "dataset_from_index": bounds[:-1].tolist(),
-                "dataset_to_index": bounds[1:].tolist(),
-                "dataset_source": member.tolist(),
-                "length": np.concatenate(lengths).tolist(),
+                "episode_index": np.arange(len(member)),
+                "dataset_from_index": bounds[:-1],
+                "dataset_to_index": bounds[1:],
+                "dataset_source": member,
+                "length": np.diff(bounds),
             },
             tasks=tasks,
             robot_type="+".join(robots),

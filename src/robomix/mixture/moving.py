@@ -28,10 +28,12 @@ with m, V and L counted in steps. Below that the sources of a set share its draw
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from robomix.mixture.apportion import ranks_in_table, slot_table
+from robomix.mixture.curves import UNITS, way_gone
 from robomix.mixture.stages import WHOLE, Segment
 
 KEPT = 8
@@ -87,6 +89,22 @@ class MovingOrder:
         return source, ordinal
 
 
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """A set of sources in a row, and where its right half begins."""
+
+    first: int
+    middle: int
+    unit: int
+    """Draws in a row that go to one half."""
+    phase: int
+    """In 1/WHOLE draw."""
+    both: tuple[int, int]
+    """What all of its sources are due per step at the start of the segment, and at its end, in 1/LONG_PERIOD draw."""
+    left: tuple[int, int]
+    """The same of the left half."""
+
+
 class _Sharing:
     """How the draws of one segment are shared out, as the module's text has it. All numbers are Python's integers."""
 
@@ -94,32 +112,32 @@ class _Sharing:
         self, segment: Segment, draws_per_step: int, drawn: Sequence[int], owed: Sequence[int], sets: Sequence[int]
     ) -> None:
         self.segment = segment
+        self._is_steady = segment.length is None or segment.curve == "hold"
+        """Whether all steps are alike."""
         self._per_step = draws_per_step
         self._sets = sets
         self._drawn = list(drawn)
         self._owed = list(owed)
-        self._phases = [WHOLE // 2] * len(self._drawn)  # of the set whose right half begins at this source
-        self._set_phases(0, len(self._drawn))
+        self._splits: list[_Split] = []
+        """Each set before its halves."""
+        self._split(0, len(self._drawn))
 
     def before(self, steps: int) -> list[int]:
         """(D,): how often each source has been drawn when `steps` steps of the segment are over."""
-        counts = list(self._drawn)
-        waiting = [(0, len(counts), steps * self._per_step)]
-        while waiting:
-            first, last, draws = waiting.pop()
-            if last - first == 1 or draws == 0:
-                counts[first] += draws
-                continue
-            middle, unit = self._halved(first, last)
-            left = self._left(first, middle, last, draws, steps, unit)
-            waiting += [(first, middle, left), (middle, last, draws - left)]
-        return counts
+        draws = [0] * len(self._drawn)  # at the first source of each set its draws, until they are shared out
+        draws[0] = steps * self._per_step
+        near = [self._held_and_moved(step) for step in (steps - 1, steps, steps + 1)]
+        for split in self._splits:
+            if of_both := draws[split.first]:
+                draws[split.first] = left = self._left(split, of_both, steps, near)
+                draws[split.middle] = of_both - left
+        return [before + now for before, now in zip(self._drawn, draws, strict=True)]
 
     def owed(self, steps: int) -> list[int]:
         """(D,): what each source is still due after `steps` steps, in 1/WHOLE draw; below 0: it had too much."""
         counts = self.before(steps)
         return [
-            self._owed[i] + self._due(i, i + 1, steps) - (counts[i] - self._drawn[i]) * WHOLE
+            self._owed[i] + self._per_step * self.segment.due(i, i + 1, steps) - (counts[i] - self._drawn[i]) * WHOLE
             for i in range(len(counts))
         ]
 
@@ -129,54 +147,73 @@ class _Sharing:
             return within[len(within) // 2], self._per_step
         return (first + last) // 2, 1
 
-    def _left(self, first: int, middle: int, last: int, draws: int, steps: int, unit: int) -> int:
-        """Of the first `draws` draws of sources first to last - 1 in the segment, those of first to middle - 1.
+    def _left(self, split: _Split, draws: int, steps: int, near: Sequence[tuple[int, int]]) -> int:
+        """Of the first `draws` draws of a set in the segment, those of its left half.
 
-        `draws` and what is returned are multiples of `unit`.
+        `draws` and what is returned are multiples of the unit of `split`. `near` is `_held_and_moved` of `steps`, the
+        step before and the one after: in one of these two steps the set is mostly due as much.
         """
         due = draws * WHOLE
-        if self.segment.length is None or self.segment.curve == "hold":
-            start, end = 0, 1  # all steps are alike
-        elif due >= self._due(first, last, self.segment.length):
-            start, end = 0, self.segment.length  # a draw ahead of the segment's end is shared as the whole of it
-        else:
-            start = self._step_when_due(first, last, due, steps)
-            end = start + 1
-        both, left = self._due(first, last, start), self._due(first, middle, start)
-        both_rise, left_rise = self._due(first, last, end) - both, self._due(first, middle, end) - left
-        whole = unit * WHOLE
-        phase = unit * self._phases[middle]
-        return ((phase + left) * both_rise + (due - both) * left_rise) // (whole * both_rise) * unit
+        near = near[1:] if _due(split.both, near[1]) <= due else near[:2]
+        both, both_end = (_due(split.both, each) for each in near)
+        if not (self._is_steady or both <= due < both_end):
+            near = [self._held_and_moved(step) for step in self._when_due(split, due, steps, self.segment.length or 0)]
+            both, both_end = (_due(split.both, each) for each in near)
+        left, left_end = (_due(split.left, each) for each in near)
+        both_rise, left_rise = both_end - both, left_end - left
+        whole = split.unit * WHOLE
+        phase = split.unit * split.phase
+        return ((phase + left) * both_rise + (due - both) * left_rise) // (whole * both_rise) * split.unit
 
-    def _step_when_due(self, first: int, last: int, due: int, near: int) -> int:
-        """The last step before which the sources are due no more than `due`; it lies about `near`."""
+    def _when_due(self, split: _Split, due: int, near: int, length: int) -> tuple[int, int]:
+        """Steps before which a set is due no more than `due`, and more, one apart; they lie about `near`.
+
+        A draw ahead of the segment's end is shared as the whole of it.
+        """
 
         def due_before(step: int) -> int:
-            return self._due(first, last, step)
+            return _due(split.both, self._held_and_moved(step))
 
-        length = self.segment.length or near
+        if due >= due_before(length):
+            return 0, length
         low, high, reach = min(near, length - 1), min(near + 1, length), 1
         while due_before(low) > due:
             low, reach = max(0, low - reach), 2 * reach
         while due_before(high) <= due:
             high, reach = min(length, high + reach), 2 * reach
-        return bisect_right(range(low, high), due, key=due_before) + low - 1
+        low += bisect_right(range(low, high), due, key=due_before) - 1
+        return low, low + 1
 
-    def _set_phases(self, first: int, last: int) -> None:
-        """Sets the phases of the set of sources first to last - 1 and of those in it."""
+    def _held_and_moved(self, steps: int) -> tuple[int, int]:
+        """What one slot is due in the first `steps` steps (`Segment.due`), of those at its start and of those at its
+        end, in 1/WHOLE draw.
+        """
+        length = self.segment.length
+        if self._is_steady or length is None:
+            return self._per_step * UNITS * steps, 0
+        steps = min(max(0, steps), length)
+        gone = way_gone(self.segment.curve, steps, length)
+        return self._per_step * (UNITS * steps - gone), self._per_step * gone
+
+    def _split(self, first: int, last: int) -> None:
+        """Notes how the set of sources first to last - 1 is shared out, and those in it, with their phases."""
         if last - first < 2:
             return
         middle, unit = self._halved(first, last)
         left, both = self._slots(first, middle), self._slots(first, last)
-        if both:
-            owed = sum(self._owed[first:middle]) - sum(self._owed[first:last]) * left // both
-            self._phases[middle] = min(max(0, WHOLE // 2 + owed // unit), WHOLE - 1)
-        self._set_phases(first, middle)
-        self._set_phases(middle, last)
+        phase = WHOLE // 2
+        if sum(both):
+            owed = sum(self._owed[first:middle]) - sum(self._owed[first:last]) * sum(left) // sum(both)
+            phase = min(max(0, phase + owed // unit), WHOLE - 1)
+        self._splits.append(_Split(first, middle, unit, phase, both, left))
+        self._split(first, middle)
+        self._split(middle, last)
 
-    def _slots(self, first: int, last: int) -> int:
-        ends = (self.segment.before, self.segment.after)
-        return sum(sums[last] - sums[first] for sums in ends)
+    def _slots(self, first: int, last: int) -> tuple[int, int]:
+        before, after = self.segment.before, self.segment.after
+        return before[last] - before[first], after[last] - after[first]
 
-    def _due(self, first: int, last: int, steps: int) -> int:
-        return self._per_step * self.segment.due(first, last, steps)
+
+def _due(slots: tuple[int, int], each: tuple[int, int]) -> int:
+    """What sources of so many slots, at the start and at the end of a segment, are due, in 1/WHOLE draw."""
+    return slots[0] * each[0] + slots[1] * each[1]

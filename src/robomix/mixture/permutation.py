@@ -14,6 +14,8 @@ import numpy as np
 ROUNDS = 16
 """Enough that every element is equally likely at every position, down to domains of two elements (tested)."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_SHIFTS = tuple(np.array(n, dtype=np.uint64) for n in (30, 27, 31))
+_FACTORS = tuple(np.array(n, dtype=np.uint64) for n in (0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def key_of(*parts: object) -> int:
@@ -24,9 +26,12 @@ def key_of(*parts: object) -> int:
 
 def mix64(x: np.ndarray) -> np.ndarray:
     """SplitMix64's finalizer, elementwise on uint64: every input bit reaches every output bit."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x = x ^ (x >> _SHIFTS[0])
+    x *= _FACTORS[0]
+    x ^= x >> _SHIFTS[1]
+    x *= _FACTORS[1]
+    x ^= x >> _SHIFTS[2]
+    return x
 
 
 def subkeys(key: np.ndarray | int, counter: np.ndarray | int) -> np.ndarray:
@@ -44,11 +49,13 @@ def permute(position: np.ndarray, n: np.ndarray, key: np.ndarray) -> np.ndarray:
     bits = _bit_length(n - np.uint64(1))
     low_bits = bits - bits // np.uint64(2)
     high_bits = bits - low_bits
-    result = _feistel(position, low_bits, high_bits, key)
+    rounds = np.stack([subkeys(key, i) for i in range(ROUNDS)])
+    result = _feistel(position, low_bits, high_bits, rounds)
     outside = np.flatnonzero(result >= n)
     while len(outside):
-        result[outside] = _feistel(result[outside], low_bits[outside], high_bits[outside], key[outside])
-        outside = outside[result[outside] >= n[outside]]
+        again = _feistel(result[outside], low_bits[outside], high_bits[outside], rounds[:, outside])
+        result[outside] = again
+        outside = outside[again >= n[outside]]
     return result.astype(np.int64)
 
 
@@ -57,14 +64,16 @@ def shuffled(n: int, key: int) -> np.ndarray:
     return np.argsort(subkeys(key, np.arange(n)), kind="stable")
 
 
-def _feistel(x: np.ndarray, low_bits: np.ndarray, high_bits: np.ndarray, key: np.ndarray) -> np.ndarray:
+def _feistel(x: np.ndarray, low_bits: np.ndarray, high_bits: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+    """One application to x (m,), with the keys `rounds` (ROUNDS, m)."""
     one = np.uint64(1)
     low_mask, high_mask = (one << low_bits) - one, (one << high_bits) - one
     low, high = x & low_mask, x >> low_bits
     for i in range(0, ROUNDS, 2):
-        high = high ^ (mix64(subkeys(key, i) ^ low) & high_mask)
-        low = low ^ (mix64(subkeys(key, i + 1) ^ high) & low_mask)
-    return (high << low_bits) | low
+        high ^= mix64(rounds[i] ^ low) & high_mask
+        low ^= mix64(rounds[i + 1] ^ high) & low_mask
+    high <<= low_bits
+    return high | low
 
 
 def _bit_length(x: np.ndarray) -> np.ndarray:

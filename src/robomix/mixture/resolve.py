@@ -12,6 +12,7 @@ from robomix.config import MixtureConfig, WeightStageConfig
 from robomix.mixture.schedule import Schedule, Stream
 from robomix.mixture.source import Source
 from robomix.mixture.stages import Stage
+from robomix.mixture.windows import Window, window_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def make_schedule(sources: Sequence[Source], config: MixtureConfig, *, seed: int
     start, *later = stages(sources, config)
     cameras = _cameras(sources, config.features)
     streams = [
-        Stream(source.name, source.frames.num_drawable, p, _content(source), of_source)
+        Stream(source.name, source.frames.num_drawable, p, _content(source), of_source, _window(source, config))
         for source, p, of_source in zip(sources, start.probabilities, cameras, strict=True)
     ]
     return Schedule(streams, seed=seed, batch_size=batch_size, batching=config.batching, stages=later)
@@ -78,6 +79,12 @@ def _cameras(sources: Sequence[Source], features: str) -> list[tuple[str, ...]]:
     sets = [{key for key, feature in source.features.items() if feature.is_camera} for source in sources]
     known = set.intersection(*sets) if features == "intersection" else set.union(*sets)
     return [tuple(sorted(own & known)) for own in sets]
+
+
+def _window(source: Source, config: MixtureConfig) -> Window | None:
+    """Within which the frames of a source are shuffled: its `shuffle_window`, else the mixture's."""
+    own = source.config.shuffle_window
+    return window_of(source.frames.drawable_of_episodes, config.shuffle_window if own is None else own)
 
 
 def _content(source: Source) -> str:

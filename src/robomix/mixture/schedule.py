@@ -2,9 +2,9 @@
 
 Draw k has a slot in a table that repeats with period P (`apportion`), which names its source and counts how often
 that source was drawn before: j. Draw j of a source with n frames is position j mod n of its epoch j div n, and each
-epoch is a permutation of its own (`permutation`), so every frame comes once per source epoch, and a source that is
-exhausted just starts its next one. Global batch t is draws t*B to (t+1)*B - 1, permuted, and cut into one contiguous
-slice per rank.
+epoch is a permutation of its own (`permutation`; of two levels where frames are shuffled within `windows`), so every
+frame comes once per source epoch, and a source that is exhausted just starts its next one. Global batch t is draws t*B
+to (t+1)*B - 1, permuted, and cut into one contiguous slice per rank.
 
 Where weights change over the training, this is so up to the first change; from there on the sources of the draws
 follow the moving shares (`stages`, `moving`), and all else stays the same. Where every batch is of sources with the
@@ -26,6 +26,7 @@ from robomix.mixture.camera_sets import CameraSetOrder
 from robomix.mixture.moving import MovingOrder
 from robomix.mixture.permutation import key_of, permute, shuffled, subkeys
 from robomix.mixture.stages import UNITS, WHOLE, Stage, binding, segments
+from robomix.mixture.windows import Window, WindowOrder
 
 VERSION = 1
 """Part of every saved state: a change of the order in any way needs a new number."""
@@ -43,6 +44,8 @@ class Stream:
     """Of the dataset's content; a resumed run compares it."""
     cameras: tuple[str, ...] = ()
     """Which of the mixture's cameras it has, for `per_camera_set`."""
+    window: Window | None = None
+    """Within which its frames are shuffled; None: within the whole source."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,10 @@ class Draws:
 
 
 class Schedule:
-    """The order of a training run, see the module's text. Memory grows with the number of sources, not of frames."""
+    """The order of a training run, see the module's text.
+
+    Memory grows with the number of sources, not of frames; with that of episodes where these are shuffled in windows.
+    """
 
     def __init__(
         self,
@@ -91,9 +97,11 @@ class Schedule:
         self._counts = counts
         self._table = slot_table(counts)
         self._ranks = ranks_in_table(self._table, counts)
-        self._frames = np.array([stream.frames for stream in streams], dtype=np.int64)
+        self._num_frames = np.array([stream.frames for stream in streams], dtype=np.int64)
         self._keys = np.array([key_of(seed, stream.name, "order") for stream in streams], dtype=np.uint64)
         self._batch_key = key_of(seed, "batch")
+        names, windows = [stream.name for stream in streams], [stream.window for stream in streams]
+        self._windows = None if windows == [None] * len(windows) else WindowOrder(names, windows, seed)
         self.stages = (Stage(0, tuple(stream.probability for stream in streams)), *stages)
         """Those of the whole training, the start included."""
         self._segments = segments(self.stages)
@@ -112,10 +120,9 @@ class Schedule:
         """The draws numbered start to stop - 1, in order."""
         number = np.arange(start, stop, dtype=np.int64)
         source, ordinal = self._locate(number)
-        n = self._frames[source]
+        n = self._num_frames[source]
         epoch, position = ordinal // n, ordinal % n
-        frame = permute(position, n, subkeys(self._keys[source], epoch))
-        return Draws(number, source, frame, epoch)
+        return Draws(number, source, self._frames(source, epoch, position), epoch)
 
     def batch(self, t: int) -> Draws:
         """Global batch t, in the order in which ranks share it out."""
@@ -132,6 +139,7 @@ class Schedule:
         """What a checkpoint keeps after `batches` global batches: plain data, small whatever the number of frames."""
         drawn = self.consumed(batches)
         later = [stage.record() for stage in self.stages[1:]]
+        sets = list(dict.fromkeys(stream.cameras for stream in self.streams))
         return {
             "version": VERSION,
             "seed": self.seed,
@@ -141,10 +149,14 @@ class Schedule:
             "samples": batches * self.batch_size,
             "sources": [
                 {"name": s.name, "frames": s.frames, "slots": int(c), "fingerprint": s.fingerprint, "drawn": int(d)}
-                | ({"cameras": list(s.cameras)} if self.batching == "per_camera_set" else {})
+                | ({"cameras": sets.index(s.cameras)} if self.batching == "per_camera_set" else {})
+                | ({"window": s.window.size} if s.window is not None else {})
                 for s, c, d in zip(self.streams, self._counts, drawn, strict=True)
             ],
-        } | ({"stages": later} if later else {})
+        } | (
+            ({"stages": later} if later else {})
+            | ({"camera_sets": [list(cameras) for cameras in sets]} if self.batching == "per_camera_set" else {})
+        )
 
     def resume(self, state: dict[str, Any]) -> int:
         """The batch at which a run saved with `state` goes on. Raises ConfigError naming whatever has changed.
@@ -157,7 +169,7 @@ class Schedule:
             for key in ("version", "seed", "batch_size", "batching")
             if state.get(key) != mine[key]
         ]
-        changed += _changed_sources(state.get("sources", []), mine["sources"])
+        changed += _changed_sources(_recorded_sources(state), _recorded_sources(mine))
         if not changed:
             changed = _changed_stages(state, mine)
         if changed:
@@ -184,6 +196,19 @@ class Schedule:
         if self._moving is not None:
             source[later], rank[later] = self._moving.locate(turn[later])
         return source, rank * self._unit + number % self._unit
+
+    def _frames(self, source: np.ndarray, epoch: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """The frames at `position` of `epoch` of `source`."""
+        if self._windows is None:
+            return self._shuffled(source, epoch, position)
+        frame, is_windowed = np.empty_like(position), self._windows.is_windowed[source]
+        for own, of in ((~is_windowed, self._shuffled), (is_windowed, self._windows.frames)):
+            frame[own] = of(source[own], epoch[own], position[own])
+        return frame
+
+    def _shuffled(self, source: np.ndarray, epoch: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """The same for sources that are shuffled as a whole."""
+        return permute(position, self._num_frames[source], subkeys(self._keys[source], epoch))
 
     def _repeated(self, turns: int) -> np.ndarray:
         """(D,) int64: turns each source has among the first `turns` of the repeating table."""
@@ -219,6 +244,15 @@ def _check(streams: Sequence[Stream], batch_size: int) -> None:
         raise ConfigError(f"batch size is {batch_size}, must be at least 1")
 
 
+def _recorded_sources(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sources of a state, with their cameras; those of older states have them in full."""
+    sets = dict(enumerate(state.get("camera_sets", ())))
+    return [
+        source | {"cameras": sets.get(source["cameras"])} if sets and "cameras" in source else source
+        for source in state.get("sources", [])
+    ]
+
+
 def _changed_sources(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
     if [s["name"] for s in then] != [s["name"] for s in now]:
         return [f"sources: {[s['name'] for s in then]} then, {[s['name'] for s in now]} now"]
@@ -233,9 +267,15 @@ def _changed_sources(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> l
                 f"{where}: {old['slots'] / totals[0]:.2%} of the samples then, {new['slots'] / totals[1]:.2%} now"
             )
         if old["fingerprint"] != new["fingerprint"]:
-            changed.append(f"{where}: its content or its chosen episodes are not those of then")
+            changed.append(
+                f"{where}: its content or its chosen episodes are not those of then. The mixture.lock of the run has "
+                "these, and the commit (`revision`) of a dataset from the Hub"
+            )
         if "cameras" in old and "cameras" in new and old["cameras"] != new["cameras"]:
             changed.append(f"{where}: cameras {old['cameras']} then, {new['cameras']} now")
+        if old.get("window") != new.get("window"):
+            windows = [source.get("window", "none") for source in (old, new)]
+            changed.append(f"{where}: shuffle_window {windows[0]} then, {windows[1]} now")
     return changed
 
 

@@ -35,6 +35,7 @@ def verify_page(found: Verification, subject: Subject, made: str = "") -> Page:
         _coverage(found),
         _numbers(found),
         _sample(found),
+        _orders(found),
         _loading(found),
         *_sources(found, subject),
     ]
@@ -165,6 +166,28 @@ def _sample(found: Verification) -> Section:
         [text(one.key), text(one.dtype), text(" x ".join(map(str, one.shape)) or "-")] for one in found.features[:ROWS]
     ]
     return Section("sample", "A sample", [Table(("entry", "dtype", "shape"), rows)], "What comes out of the loader.")
+
+
+def _orders(found: Verification) -> Section:
+    columns = ("shuffled", "decoded per frame", "files per batch", "episodes per batch", "autocorrelation")
+    rows = [
+        [
+            text(seen.order),
+            *(
+                text("-") if cost is None else number(cost, ",.1f")
+                for cost in (seen.decoded_per_frame, seen.files_per_batch)
+            ),
+            number(seen.episodes_per_batch, ",.1f"),
+            text("-") if seen.autocorrelation is None else number(seen.autocorrelation, ".3f"),
+        ]
+        for seen in found.orders
+    ]
+    note = (
+        "Frames decoded for each camera frame of a sample, by the key frames of the videos; files opened for a rank's "
+        "slice of a batch; different episodes in a global batch; and how far the episodes of a batch are those of the "
+        "one before it: 0 as by chance, 1 the same ones."
+    )
+    return Section("order", "Order", [Table(columns, rows)], note)
 
 
 def _loading(found: Verification) -> Section:

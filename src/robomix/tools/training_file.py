@@ -1,6 +1,6 @@
 """What a mixture file says of a training, whether or not it names a policy: for tools that look at one and run none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,15 @@ from robomix.training.command_line import read_training_file
 from robomix.training.config import TrainConfig
 from robomix.validation import fields_of, fit
 
-_NUMBERS = {"batch_size": 1, "steps": 1, "seed": 0, "num_workers": 0, "prefetch_factor": 1, "save_freq": 0}
+_NUMBERS = {
+    "batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "steps": 1,
+    "seed": 0,
+    "num_workers": 0,
+    "prefetch_factor": 1,
+    "save_freq": 0,
+}
 """What is read of a file without a policy, beside its mixture, and what it is at least."""
 
 
@@ -24,7 +32,8 @@ class TrainingFile:
     path: Path
     dataset: MixtureConfig
     batch_size: int
-    """Of one rank."""
+    """Of one part of a step of one rank."""
+    gradient_accumulation_steps: int
     steps: int
     seed: int
     num_workers: int
@@ -34,18 +43,26 @@ class TrainingFile:
     """All of it; None where the file names no policy."""
 
     @property
+    def samples_per_step(self) -> int:
+        """Of one rank."""
+        return self.batch_size * self.gradient_accumulation_steps
+
+    @property
     def policy(self) -> Any:
         """The LeRobot policy config; None where the file names none."""
         return None if self.training is None else self.training.policy
 
     @classmethod
-    def read(cls, path: Path) -> "TrainingFile":
-        """The file at `path`. Raises ConfigError with everything that is wrong with it."""
+    def read(cls, path: Path, policy_flags: Sequence[str] = ()) -> "TrainingFile":
+        """The file at `path`, its policy as flags such as `--policy.type=act` have it, if any are given.
+
+        Raises ConfigError with everything that is wrong with it.
+        """
         data = read_document(path)
         if not isinstance(data.get("dataset"), Mapping):
             raise ConfigError(f"{path} has no block `dataset:`, which says what the mixture is.")
-        if data.get("policy") is not None:
-            training = read_training_file(path)
+        if data.get("policy") is not None or policy_flags:
+            training = read_training_file(path, policy_flags)
             return cls(
                 path, training.dataset, training=training, **{name: getattr(training, name) for name in _NUMBERS}
             )

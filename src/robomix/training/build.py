@@ -17,9 +17,7 @@ from robomix.mixture.resolve import make_schedule
 from robomix.mixture.schedule import Schedule
 from robomix.training.config import TrainConfig
 from robomix.training.lerobot import (
-    Accelerator,
     DecodingError,
-    DistributedDataParallelKwargs,
     DraccusException,
     ImageTransforms,
     ImageTransformsConfig,
@@ -134,21 +132,6 @@ def build_optimizer(config: TrainConfig, policy: Any) -> tuple[torch.optim.Optim
     optimizer = config.optimizer.build(parameters)
     scheduler = config.scheduler.build(optimizer, config.steps) if config.scheduler is not None else None
     return optimizer, scheduler, float(config.optimizer.grad_clip_norm)
-
-
-def build_accelerator(config: TrainConfig) -> Accelerator:
-    """Device, ranks and precision: what `accelerate launch` says, on the policy's device and in its number type."""
-    settings = config.policy
-    precision = {"bfloat16": "bf16", "float16": "fp16"}.get(getattr(settings, "dtype", None) or "")
-    if precision is None and settings.use_amp:
-        precision = {torch.bfloat16: "bf16", torch.float16: "fp16"}[torch.get_autocast_dtype(settings.device)]
-    torch.backends.cudnn.deterministic = config.cudnn_deterministic
-    torch.backends.cudnn.benchmark = not config.cudnn_deterministic
-    return Accelerator(
-        cpu=settings.device == "cpu",
-        mixed_precision=precision or "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
 
 
 def build_image_transform(dataset: MixtureConfig) -> Callable[[torch.Tensor], torch.Tensor] | None:

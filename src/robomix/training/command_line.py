@@ -59,19 +59,21 @@ def parse_train_args(argv: Sequence[str]) -> TrainConfig:
     if checkpoint is not None and checkpoint.parent.name == CHECKPOINTS_DIR:
         data["output_dir"] = str(checkpoint.parent.parent)  # where the run is now, should it have been moved
     cfg = _build_with(flags, data, config_path)
+    cfg.config_path = None if config_path is None else Path(config_path)
     cfg.checkpoint_path = checkpoint
     return cfg
 
 
-def read_training_file(path: Path) -> TrainConfig:
-    """The training that the file `path` describes, for those that look at it and run none: it needs no folder.
+def read_training_file(path: Path, flags: Sequence[str] = ()) -> TrainConfig:
+    """The training that the file `path` describes, with `flags` as a command line has them laid over it, for those that
+    look at it and run none: it needs no folder.
 
     Raises ConfigError with everything that is wrong with it.
     """
     register_third_party_plugins()
     data = copied(read_document(path))
     data.pop("output_dir", None)
-    return _build_with([], data, str(path))
+    return _build_with(parse_flags(flags), data, str(path))
 
 
 def _parse_robomimic(path: str, flags: Sequence[Flag]) -> TrainConfig:
@@ -87,6 +89,7 @@ def _parse_robomimic(path: str, flags: Sequence[Flag]) -> TrainConfig:
     data, notes = read_robomimic_config(path, other_policy=other_policy, other_output=other_output)
     cfg = _build_with([flag for flag in flags if flag.name != "robomimic_config"], data, path)
     cfg.notes = notes + cfg.notes
+    cfg.config_path = Path(path)
     return cfg
 
 

@@ -85,7 +85,7 @@ def _policy(
     if block["push_to_hub"] is True and not block.get("repo_id"):
         problems.append(Problem(("policy", "push_to_hub"), "needs the place to push to. Add --policy.repo_id=me/name."))
     elif block["push_to_hub"] is True:
-        notes.append("robomix does not push to the Hub; `hf upload` does, with checkpoints/last/pretrained_model")
+        notes.append("training does not push to the Hub; `robomix push` does, with checkpoints/last/pretrained_model")
     device = block.get("device")
     problem = device_problem(device) if isinstance(device, str) else None
     if problem and resume and ("policy", "device") not in set_by:

@@ -1,13 +1,14 @@
 """Whether a policy can be told where its samples are from, before it is trained."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from robomix.errors import ConfigError
 from robomix.features import STATE
 from robomix.mixture.alignment import Schema
-from robomix.training.checkpoint import condition_text, told_by
+from robomix.training.model_folders import told_by
 from robomix.training.policy_cuts import PADDED_INSIDE, has_cuts
 
 ENV = "observation.environment_state"
@@ -73,6 +74,14 @@ def check_weights(schema: Schema, policy: Any) -> None:
             STATE,
             policy.pretrained_path,
         )
+
+
+def condition_text(condition: Mapping[str, Any] | None) -> str:
+    """A condition as a checkpoint records it, for messages."""
+    if condition is None:
+        return "none"
+    kind = "one_hot" if condition["one_hot"] else "index"
+    return f"{condition['on']} ({kind} of {', '.join(condition['names'])}, in {condition['key']})"
 
 
 def _check_state(width: int, policy: Any) -> None:

@@ -68,7 +68,9 @@ class TrainConfig:
     prefetch_factor: int = 4
     """Batches each worker keeps ready; more costs memory and evens out slow reads."""
     batch_size: int = 8
-    """Samples per rank and step; the global batch is batch_size times the number of ranks."""
+    """Samples that each rank takes through the policy at a time; times the ranks and parts it is the global batch."""
+    gradient_accumulation_steps: int = 1
+    """Parts of a step, each of batch_size samples per rank, whose gradients are added up; also the launcher may say."""
     steps: int = 100_000
     """Optimizer steps of the whole run, those before a resume included."""
     log_freq: int = 200
@@ -91,14 +93,22 @@ class TrainConfig:
     """Weights & Biases, such as --wandb.enable=true --wandb.project=mine; off by default."""
     dry_run: bool = False
     """Open the datasets, print the mixture table, and stop before the first step."""
+    lock: bool | str = False
+    """Write what the run is made of to mixture.lock beside the mixture file, or to this file, and stop there."""
+    locked: bool | str = False
+    """Train only on what that mixture.lock, or this file, says; else name what has changed, and stop."""
+    config_path: Path | None = field(init=False, default=None)
+    """The file it was read from; None where it is of flags alone."""
     checkpoint_path: Path | None = field(init=False, default=None)
     """The checkpoint a resumed run continues from; its folder holds the model and the training state."""
     notes: list[str] = field(init=False, default_factory=list)
     """What the user should know about settings that were taken otherwise than they might expect."""
+    set_by: Mapping[KeyPath, str] = field(init=False, default_factory=dict)
+    """The keys that flags have set, and the flags."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `build` turns into an equal config. What belongs to one start of the run is left out."""
-        left_out = ("dataset", "resume", "dry_run")
+        left_out = ("dataset", "resume", "dry_run", "lock", "locked")
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in left_out}
         coded = {name: None if value is None else encode(value, CHOICES.get(name)) for name, value in own.items()}
         plain: dict[str, Any] = json.loads(json.dumps(coded))  # LeRobot's enums as their names
@@ -138,6 +148,7 @@ def build(
     built["dataset"] = MixtureConfig.from_dict(data["dataset"], origin=origin)
     cfg = TrainConfig(**_filled_in(built, notes))
     cfg.notes = notes
+    cfg.set_by = set_by
     return cfg
 
 
@@ -173,7 +184,8 @@ def _belongs_to_the_mixture(name: str) -> str:
 
 def _value_problems(data: Mapping[str, Any], set_by: Mapping[KeyPath, str]) -> list[Problem]:
     """What values of the right type must satisfy."""
-    at_least = {"steps": 1, "batch_size": 1, "prefetch_factor": 1, "num_workers": 0, "seed": 0, "val_freq": 0}
+    at_least = dict.fromkeys(("steps", "batch_size", "gradient_accumulation_steps", "prefetch_factor"), 1)
+    at_least |= dict.fromkeys(("num_workers", "seed", "val_freq"), 0)
     problems = [
         wrong((name,), data[name], f"{least} or more")
         for name, least in at_least.items()

@@ -10,11 +10,11 @@ from robomix.documents import read_document
 from robomix.errors import ConfigError, did_you_mean
 from robomix.mixture.factory import open_sources
 from robomix.problems import report
-from robomix.training.checkpoint import find_model, model_folder_of, recorded_mixture
 from robomix.training.choices import default_device, device_problem
 from robomix.training.drivers import with_given
 from robomix.training.evaluation import Conditions, Result, environments_of, evaluate_source
 from robomix.training.lerobot import EvalConfig
+from robomix.training.model_folders import find_model, model_folder_of, recorded_mixture
 from robomix.training.robot_folder import given_inputs, mixture_names
 from robomix.training.runner import load_policy, load_processors
 from robomix.training.seeds import EVALUATION_SEED

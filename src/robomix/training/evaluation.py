@@ -21,9 +21,10 @@ from robomix.errors import ConfigError, RobomixError
 from robomix.mixture.live import LiveSource
 from robomix.mixture.source import Source
 from robomix.sim.render import drawing_with_gl
-from robomix.training.checkpoint import check_folders, folder_name
+from robomix.statistics.groups import folder_name
 from robomix.training.drivers import PlainDriver, SourceDriver, observations_of
 from robomix.training.lerobot import EnvConfig, EvalConfig, close_envs, make_env, make_env_pre_post_processors
+from robomix.training.model_folders import check_folders
 from robomix.training.normalization import ProcessorPair
 from robomix.training.rollouts import Episode, Filming, roll_out
 from robomix.training.runner import executing

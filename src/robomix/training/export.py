@@ -20,8 +20,8 @@ from robomix.mixture.factory import open_sources, policy_horizons
 from robomix.statistics.given import config_stats
 from robomix.statistics.groups import folder_name
 from robomix.statistics.safe import safe_stats
-from robomix.training.checkpoint import PRETRAINED, find_model, recorded_folders, recorded_mixture, weights_folder
 from robomix.training.compatibility import ABSOLUTE_ACTIONS
+from robomix.training.model_folders import PRETRAINED, find_model, recorded_folders, recorded_mixture, weights_folder
 from robomix.training.normalization import robot_processors
 from robomix.training.robot_folder import write_robot
 from robomix.training.robot_policy import policy_of_robot

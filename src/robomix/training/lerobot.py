@@ -11,7 +11,8 @@ from robomix.errors import ConfigError
 
 try:
     import lerobot.policies  # registers the policies' configs
-    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+    from accelerate.utils import DistributedType, GradientAccumulationPlugin
     from draccus import decode, encode
     from draccus.utils import DecodingError, DraccusException
     from draccus.wrappers.docstring import get_attribute_docstring
@@ -25,6 +26,7 @@ try:
     from lerobot.envs.utils import NEW_ROLLOUT_OPTION, freeze_after_episode_end, preprocess_observation
     from lerobot.lerobot_types import TransitionKey
     from lerobot.optim import LRSchedulerConfig, OptimizerConfig
+    from lerobot.optim.optimizers import load_optimizer_state_dict
     from lerobot.policies import get_policy_class, make_policy, make_pre_post_processors
     from lerobot.policies.pi05.processor_pi05 import Pi05PrepareStateTokenizerProcessorStep
     from lerobot.processor import (
@@ -59,12 +61,16 @@ __all__ = [
     "make_env_pre_post_processors",
     "make_env",
     "load_training_state",
+    "load_optimizer_state_dict",
     "get_attribute_docstring",
     "get_policy_class",
     "close_envs",
     "ImageTransformsConfig",
     "ImageTransforms",
     "DistributedDataParallelKwargs",
+    "DistributedType",
+    "GradientAccumulationPlugin",
+    "InitProcessGroupKwargs",
     "AbsoluteActionsProcessorStep",
     "Accelerator",
     "CHECKPOINTS_DIR",

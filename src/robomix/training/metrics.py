@@ -34,14 +34,17 @@ class Window:
         self._errors = torch.zeros(self.sources, device=self.device)
         self._weights = torch.zeros(self.sources, device=self.device)
 
-    def add(self, loss: Tensor, grad_norm: Tensor, objective: Objective | None, source: Tensor, waited: float) -> None:
-        """Counts one step; `source` (B,) is each sample's dataset_index."""
+    def add(self, grad_norm: Tensor, waited: float) -> None:
+        """Counts one step, after its parts."""
         self.steps += 1
         self.waited += waited
-        self._loss += loss.detach()
         self._grad_norm += grad_norm.detach()
-        if objective is not None:
-            self._extra += objective.extra.detach()
+
+    def add_part(self, loss: Tensor, objective: Objective, source: Tensor, parts: int) -> None:
+        """Counts one of the `parts` of a step; `source` (B,) is each sample's dataset_index."""
+        self._loss += loss.detach() / parts
+        if len(objective.errors):
+            self._extra += objective.extra.detach() / parts
             index = source.to(self.device)
             self._errors.index_add_(0, index, objective.errors.detach().float())
             self._weights.index_add_(0, index, objective.weights.detach().float())
@@ -86,6 +89,8 @@ def log_line(record: dict[str, Any], steps: int) -> str:
         f"{rate:,.0f} samples/s" if rate >= 10 else f"{rate:.1f} samples/s",
         f"data wait {record['data_wait_share']:.0%}",
     ]
+    if record.get("retries"):
+        parts.append(f"{record['retries']:,} retries over the network so far")
     if record["loss_per_source"]:
         parts.append("loss of " + ", ".join(f"{name} {loss:.4f}" for name, loss in record["loss_per_source"].items()))
     return " | ".join(parts)

@@ -25,6 +25,8 @@ from robomix.training.config import TrainConfig
 from robomix.training.device import on_device
 from robomix.training.normalization import Processors
 from robomix.training.objectives import Learner, Objective
+from robomix.training.ranks import any_rank
+from robomix.training.sharding import is_sharded
 from robomix.training.signals import StopRequest, ignore_signals, signals_held
 
 log = logging.getLogger(__name__)
@@ -95,14 +97,14 @@ class Validator:
 
         To be called by all ranks. Leaves the learner in eval mode, and its weights as they are.
         """
-        bare: Learner = self._accelerator.unwrap_model(learner)  # ranks take uneven numbers of batches
+        bare: Learner = self._accelerator.unwrap_model(learner)
         if self._mixture is None:
             return None
         if _learns_its_codes(bare.policy):
             log.info("no validation yet: the policy still learns the codes its loss is made of")
             return None
         bare.eval()
-        losses = self._measured(self._mixture, bare, processors, group_of_source, stop)
+        losses = self._measured(self._mixture, learner, processors, group_of_source, stop)
         if losses is None:
             return None
         self._shares = self._schedule.shares(step - 1)  # those of the batch before
@@ -133,12 +135,14 @@ class Validator:
         return table
 
     def _measured(
-        self, mixture: Mixture, learner: Learner, processors: Processors, groups: torch.Tensor, stop: StopRequest
+        self, mixture: Mixture, learner: Any, processors: Processors, groups: torch.Tensor, stop: StopRequest
     ) -> Losses | None:
         """The sums over all ranks; None where one of them was asked to stop."""
         accelerator, config = self._accelerator, self._config
         rank, ranks = accelerator.process_index, accelerator.num_processes
-        batches = OrderedBatches(mixture, config.batch_size, rank=rank, world_size=ranks)
+        together = is_sharded(accelerator)  # each batch takes all ranks; otherwise they take uneven numbers
+        module = learner if together else accelerator.unwrap_model(learner)
+        batches = OrderedBatches(mixture, config.batch_size, rank=rank, world_size=ranks, even=together)
         loader = load(
             batches,
             num_workers=min(config.num_workers, len(batches)),
@@ -153,15 +157,16 @@ class Validator:
             no_bar = None if accelerator.is_main_process else True
             bar = tqdm(batches.numbers, "validation", unit="batch", delay=2, leave=False, disable=no_bar)
             for number, batch in zip(bar, running, strict=True):
-                if stop:
+                if any_rank(accelerator, bool(stop)) if together else stop:
                     break
                 torch.manual_seed(key_of("validation", number) >> 1)
                 source = batch["dataset_index"]
                 inputs = processors(on_device(batch, mixture.camera_keys, accelerator.device), groups[source])
                 # Not inference_mode: what a policy caches on the way is used in training again.
                 with torch.no_grad(), accelerator.autocast():
-                    objective = Objective(*learner(inputs, inputs.get("action_dim_is_pad")))
-                sums[:, int(source[0])] += _sums(objective, len(source))
+                    objective = Objective(*module(inputs, inputs.get("action_dim_is_pad")))
+                if number < batches.total:
+                    sums[:, int(source[0])] += _sums(objective, len(source))
         totals = torch.tensor([*sums.ravel(), float(bool(stop))], dtype=torch.float64)
         if ranks > 1:
             totals = accelerator.reduce(totals.to(accelerator.device), "sum")

@@ -28,6 +28,9 @@ class FrameError(FormatError):
 class Decoder:
     """An open video file. Belongs to one thread at a time and to the process that opened it."""
 
+    device = "cpu"
+    """What decodes."""
+
     def __init__(self, path: Path, timelines: Timelines) -> None:
         self.path = path
         self.key = (str(path), *stat_video(path))
@@ -77,9 +80,14 @@ class Decoder:
         self._stream = self._container.streams.video[0]
         # One thread gives each frame at once; parallelism comes from several decoders.
         self._stream.codec_context.thread_count = 1
-        self._decoded: Iterator[VideoFrame] = self._container.decode(self._stream)
+        self._decoded = self._decode()
         self._next: int | None = 0
         """The frame that decoding yields next; None after a jump, until a frame tells."""
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        """Decode on from where the container stands."""
+        frames: Iterator[VideoFrame] = self._container.decode(self._stream)
+        return frames
 
     def _frame(self, wanted: int) -> VideoFrame:
         """Frame `wanted`, decoded; before giving up on it, from farther back, and with a timeline of all packets."""
@@ -121,7 +129,7 @@ class Decoder:
             self._open()
         else:
             self._container.seek(int(self.timeline.times[key]), stream=self._stream)
-            self._decoded = self._container.decode(self._stream)
+            self._decoded = self._decode()
             self._next = None
 
     def _advance(self, wanted: int) -> VideoFrame | None:

@@ -27,8 +27,9 @@ from robomix.errors import ConfigError, RobomixError, did_you_mean
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a banner per video to stderr; 1 leaves it only errors.
 
-_THREADS = 4
-"""x264 gives other bytes for another number of threads, and by default takes as many as fit the machine."""
+_THREADS = 1
+"""x264 gives other bytes for another number of threads, and with several not even the same each time where key frames
+are forced: 4 % of 3,000 encodings of eleven pictures differed. Files are encoded side by side instead."""
 
 
 @dataclass(frozen=True)

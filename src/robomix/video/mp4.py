@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from robomix.errors import FormatError
+from robomix.remote.opening import RangeFile
 from robomix.video.mp4_boxes import (
     DeclinedError,
     boxes,
@@ -72,12 +73,14 @@ class Presentation:
     """Sets of decoder parameters; more than one: the decoder changes on the way."""
 
 
-def read_sample_table(path: Path) -> SampleTable | None:
+def read_sample_table(path: Path, source: RangeFile | None = None) -> SampleTable | None:
     """The samples of an MP4 file; None for other containers and for what is better read packet by packet.
+
+    `source` may be the file, open already; it is closed.
 
     Raises FormatError where the file is visibly cut off.
     """
-    index = read_index(path)
+    index = read_index(path, source)
     if index is None:
         return None
     try:
@@ -92,13 +95,13 @@ def read_sample_table(path: Path) -> SampleTable | None:
         return None
 
 
-def read_stored_samples(path: Path) -> StoredSamples | None:
+def read_stored_samples(path: Path, source: RangeFile | None = None) -> StoredSamples | None:
     """Where the samples of an MP4 file lie; None for other containers and for what cannot be copied by its bytes.
 
-    The samples are those of `read_sample_table`, of which none is None where this is not.
+    The samples are those of `read_sample_table`, of which none is None where this is not; `source` is as there.
     """
     try:
-        index = read_index(path)
+        index = read_index(path, source)
         tracks = [dict(boxes(body)) for name, body in boxes(index or b"") if name == b"trak"]
         [track] = [track for track in tracks if handler(track) == b"vide"]
         return _stored(track, path.stat().st_size)

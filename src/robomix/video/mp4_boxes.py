@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from robomix.errors import FormatError
+from robomix.remote.opening import RangeFile, open_bytes
 
 _MAX_INDEX = 1 << 28
 _BRANDS = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
@@ -20,11 +21,11 @@ class DeclinedError(Exception):
     """Something legal that the simple reading here does not cover."""
 
 
-def read_index(path: Path) -> bytes | None:
+def read_index(path: Path, source: RangeFile | None = None) -> bytes | None:
     """The body of `moov`; None where the file is no MP4. Boxes at the top level are checked against the file's size."""
     total = path.stat().st_size
     position, index = 0, None
-    with open(path, "rb") as file:
+    with source or open_bytes(path) as file:
         while position + 8 <= total:
             file.seek(position)
             size, name = struct.unpack(">I4s", file.read(8))

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from robomix.errors import FormatError
+from robomix.remote.opening import open_bytes
 from robomix.video.mp4 import StoredSamples
 
 _BLOCK = 1 << 20
@@ -36,7 +37,7 @@ class Piece:
 
     def first(self) -> bytes:
         """Its first sample."""
-        with open(self.path, "rb") as file:
+        with open_bytes(self.path) as file:
             file.seek(int(self.samples.offsets[self.start]))
             return file.read(int(self.samples.sizes[self.start]))
 
@@ -94,15 +95,14 @@ def _runs(piece: Piece) -> Iterator[tuple[Path, int, int, int]]:
 
 def _copy(path: Path, offset: int, size: int, target: BinaryIO) -> None:
     """Copies bytes of a file to the end of another; on disks that share no blocks the fastest way is a buffer."""
-    buffer = memoryview(bytearray(min(_BLOCK, size)))
-    with open(path, "rb", buffering=0) as source:
+    with open_bytes(path) as source:
         source.seek(offset)
         while size:
-            count = source.readinto(buffer[:size])
-            if not count:
+            data = source.read(min(_BLOCK, size))
+            if not data:
                 raise FormatError(f"{path} ends {size:,} bytes before the frames its index lists. Is it cut off?")
-            target.write(buffer[:count])
-            size -= count
+            target.write(data)
+            size -= len(data)
 
 
 def _index(

@@ -10,11 +10,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from robomix.errors import ConfigError
 from robomix.video.decode import Decoder
+from robomix.video.gpu import GpuDecoder
 from robomix.video.timeline import Timeline, Timelines, stat_video
 
+DecodeDevice = Literal["cpu", "cuda"]
+"""What decodes videos: the processor, or an NVIDIA GPU."""
+
+_DECODERS: dict[DecodeDevice, type[Decoder]] = {"cpu": Decoder, "cuda": GpuDecoder}
 _INHERITED: list[Decoder] = []
 """Decoders that a fork copied. They share file positions with the parent's, so they are neither used nor closed."""
 
@@ -25,20 +31,26 @@ class DecoderPool:
     def __init__(self, capacity: int | None = None) -> None:
         self.capacity = capacity
         """Idle decoders kept open; those at work come on top. None: ROBOMIX_OPEN_VIDEOS, by default 64."""
+        self.decoded = 0
+        """Frames decoded so far by decoders that were lent, wanted or passed over."""
         self._idle: list[Decoder] = []
         self._lock = threading.Lock()
         self._timelines = Timelines()
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     @contextmanager
-    def lend(self, path: Path) -> Iterator[Decoder]:
+    def lend(self, path: Path, device: DecodeDevice = "cpu") -> Iterator[Decoder]:
         """A decoder of `path` for the block's own use. One that fails in the block is closed, not kept."""
-        decoder = self._take((str(path), *stat_video(path))) or Decoder(path, self._timelines)
+        key = (str(path), *stat_video(path))
+        decoder = self._take(key, device) or _DECODERS[device](path, self._timelines)
+        before = decoder.decoded
         try:
             yield decoder
         except BaseException:
             decoder.close()
             raise
+        with self._lock:
+            self.decoded += decoder.decoded - before
         self._keep(decoder)
 
     def timeline(self, path: Path) -> Timeline:
@@ -56,11 +68,11 @@ class DecoderPool:
         """How many idle decoders are open."""
         return len(self._idle)
 
-    def _take(self, key: tuple[str, int, int]) -> Decoder | None:
+    def _take(self, key: tuple[str, int, int], device: DecodeDevice) -> Decoder | None:
         """The most recently used idle decoder of the file, which is the likeliest to stand near the next frames."""
         with self._lock:
             for place in range(len(self._idle) - 1, -1, -1):
-                if self._idle[place].key == key:
+                if (self._idle[place].key, self._idle[place].device) == (key, device):
                     return self._idle.pop(place)
         return None
 

@@ -15,6 +15,8 @@ from av.container import InputContainer
 
 from robomix.errors import FormatError
 from robomix.files import damage
+from robomix.remote.opening import RangeFile
+from robomix.remote.stand_in import far_file
 from robomix.video.mp4 import read_sample_table
 
 _OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts", "protocol_whitelist": "file"}
@@ -39,6 +41,14 @@ class Timeline:
         """The last key frame at or before `frame`, elementwise."""
         places = np.searchsorted(self.keys, frame, side="right") - 1
         return self.keys[np.maximum(places, 0)]
+
+    def decodes(self, frames: np.ndarray) -> int:
+        """How many frames a decoder that stands elsewhere decodes to have `frames` (n,), of any order (`Decoder`)."""
+        wanted = np.unique(frames)
+        start = self.key_before(wanted)
+        goes_on = start[1:] <= wanted[:-1] + 1 + self.reorder
+        start[1:][goes_on] = wanted[:-1][goes_on] + 1
+        return int((wanted - start + 1).sum())
 
     def frame_at(self, time: int | None) -> int:
         """The frame whose time stamp is `time`; -1 if there is none."""
@@ -84,15 +94,21 @@ def stat_video(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def open_video(path: Path) -> InputContainer:
-    """Open a video file for reading. Raises FormatError naming the file, what is wrong and what to do."""
-    if problem := damage(path):
+def open_video(path: Path, source: RangeFile | None = None) -> InputContainer:
+    """Open a video file for reading, or for a stand-in the video far away, which `source` may have open already.
+
+    Raises FormatError naming the file, what is wrong and what to do, and RemoteError for what cannot be fetched.
+    """
+    if source is None and (far := far_file(path)) is not None:
+        source = RangeFile(far)
+    if source is None and (problem := damage(path)):
         raise FormatError(f"{path} {problem}.")
+    where = path if source is None else source.name
     try:
-        container = av.open(str(path), options=_OPTIONS)
+        container = av.open(str(path) if source is None else source, options=_OPTIONS)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise FormatError(
-            f"{path} cannot be opened as a video ({error}): it is cut off, was never finished, or is no video. "
+            f"{where} cannot be opened as a video ({error}): it is cut off, was never finished, or is no video. "
             "Copy or download it again; if it was recorded so, exclude its episodes."
         ) from error
     streams = [stream.type for stream in container.streams]
@@ -100,7 +116,7 @@ def open_video(path: Path) -> InputContainer:
         return container
     container.close()
     problem = "a video stream in an unknown codec" if "video" in streams else f"no video stream, only {streams}"
-    raise FormatError(f"{path} has {problem}. Restore it, or exclude its episodes.")
+    raise FormatError(f"{where} has {problem}. Restore it, or exclude its episodes.")
 
 
 def read_timeline(path: Path) -> Timeline:

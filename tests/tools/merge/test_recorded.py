@@ -13,6 +13,7 @@ from robomix.cli.main import main
 from robomix.config import MixtureConfig
 from robomix.errors import FormatError
 from robomix.formats import open_dataset
+from robomix.mixture.fetching import locate
 from robomix.mixture.split import episode_keys
 from robomix.tools.merge.recorded import RecordedDataset, opened
 from tests.fixtures import write_v20, write_v21, write_v30
@@ -22,7 +23,7 @@ LEROBOT = {"gop": 1, "lengths": (4, 3)}
 
 def recorded(path: Path, **entry: object) -> object:
     config = MixtureConfig.from_dict({"datasets": [{"root": str(path), **entry}]})
-    return opened(config, config.datasets[0])
+    return opened(config, config.datasets[0], locate(config.datasets[0]))
 
 
 @pytest.mark.parametrize("write", [write_v20, write_v21, write_v30])

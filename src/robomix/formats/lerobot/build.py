@@ -26,6 +26,7 @@ from robomix.formats.lerobot.features import parse_features
 from robomix.formats.lerobot.info import Info
 from robomix.formats.lerobot.layout import Layout, stored_types
 from robomix.formats.lerobot.order import sort_rows
+from robomix.formats.lerobot.part import WHOLE, Part
 from robomix.formats.lerobot.rows import Rows
 from robomix.formats.parquet import numpy_type, to_numpy
 from robomix.video.pictures import picture_size
@@ -36,11 +37,12 @@ _PICTURE_ROWS = 64
 _HASHED_ROWS = 1 << 16
 
 
-def fill_cache(info: Info, listing: Listing, cache: Builder) -> None:
-    """Read a dataset into `cache`. Raises FormatError for what cannot be read."""
+def fill_cache(info: Info, listing: Listing, cache: Builder, part: Part = WHOLE) -> None:
+    """Read a dataset, or a part of one, into `cache`. Raises FormatError for what cannot be read."""
     features, warnings = parse_features(info.features, info.root / "meta" / "info.json")
-    videos = [key for key, feature in features.items() if feature.storage == "video"]
-    layout = (v3 if info.version == "v3.0" else v2).read_layout(info, listing, videos)
+    videos = [key for key, feature in features.items() if feature.storage == "video" and key not in part.without]
+    chosen = None if part.episodes is None else part.has
+    layout = (v3 if info.version == "v3.0" else v2).read_layout(info, listing, videos, chosen)
     stored = [key for key, feature in features.items() if feature.kind == "numeric" or feature.storage == "image"]
     types = stored_types(info.root, layout.data, [*stored, "frame_index", "task_index"])
     warnings += _leave_out_absent(features, {*layout.videos, *types}, [*videos, *stored])
@@ -52,7 +54,7 @@ def fill_cache(info: Info, listing: Listing, cache: Builder) -> None:
         elif feature.storage == "image":
             size, where = _read_pictures(rows, key, types[key], cache, arrays)
             features[key] = _sized(key, feature, size, where, warnings)
-        elif feature.storage == "video":
+        elif key in layout.videos:
             where = layout.videos[key].names[0]
             features[key] = _sized(key, feature, _video_size(info.root / where), where, warnings)
     sort_rows(rows, arrays)
@@ -127,6 +129,8 @@ def _read_pictures(
     size = arrays[f"size {key}"] = cache.array(f"size {key}", np.dtype(np.int64), (rows.total,))
     found: tuple[tuple[int, int] | None, str] = (None, "")
     for path, batch, pieces in rows.stream([key], _PICTURE_ROWS):
+        if not pieces:
+            continue  # of episodes that were not chosen
         column = batch.column(key)
         pictures = (column.field("bytes") if pa.types.is_struct(column.type) else column).to_pylist()
         if not all(pictures):

@@ -29,6 +29,8 @@ class DataFile:
     """Relative to the dataset."""
     spans: np.ndarray
     """(S, 4) int64: first row in the file, number of rows, ordinal of the episode, first frame of it."""
+    passed_over: int = 0
+    """Rows of episodes that were not chosen, which no span has."""
 
 
 @dataclass(frozen=True)

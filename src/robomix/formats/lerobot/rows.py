@@ -39,7 +39,7 @@ class Rows:
             for batch in batches(path, columns, at_once):
                 yield path, batch, self._pieces(file.spans, seen, seen + len(batch))
                 seen += len(batch)
-            held = int(file.spans[:, 1].sum())
+            held = int(file.spans[:, 1].sum()) + file.passed_over
             if seen != held:
                 raise FormatError(f"{path} gave {seen} rows, and {held} before: it changed meanwhile. Try again.")
 

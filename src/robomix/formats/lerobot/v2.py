@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,15 @@ from robomix.formats.parquet import open_parquet
 _EPISODE_FILE = re.compile(r"episode_(\d{1,18})\.\w+$")
 
 
-def read_layout(info: Info, listing: Listing, cameras: list[str]) -> Layout:
-    """Find the episodes, tasks and files of a v2.x dataset. `cameras` are its video features."""
-    episodes, warnings = _episodes(info)
+def read_layout(
+    info: Info, listing: Listing, cameras: list[str], chosen: Callable[[int], bool] | None = None
+) -> Layout:  # fmt: skip
+    """Find the episodes, tasks and files of a v2.x dataset. `cameras` are its video features.
+
+    With `chosen`, only the episodes of which it is true, by their `episode_index`; files of others need not be there.
+    """
+    episodes, warnings = read_episodes(info)
+    episodes = [episode for episode in episodes if chosen is None or chosen(episode.index)]
     ids = [episode.index for episode in episodes]
     data = [
         DataFile(name, np.array([[0, episodes[ordinal].length, ordinal, 0]]))
@@ -31,7 +38,8 @@ def read_layout(info: Info, listing: Listing, cameras: list[str]) -> Layout:
     return Layout(episodes, data, read_tasks(info), videos, warnings)
 
 
-def _episodes(info: Info) -> tuple[list[EpisodeRecord], list[str]]:
+def read_episodes(info: Info) -> tuple[list[EpisodeRecord], list[str]]:
+    """What meta/episodes.jsonl says of each episode with frames, and warnings of those without."""
     path = info.root / "meta" / "episodes.jsonl"
     records = []
     for line in read_json_lines(path):
@@ -61,26 +69,26 @@ def _count(line: dict[str, Any], key: str, path: Any) -> int:
 
 
 def _data_files(info: Info, listing: Listing, ids: list[int]) -> list[str]:
-    by_number = _by_number(listing, ".parquet")
-    if not by_number:
+    numbered = by_number(listing, ".parquet")
+    if not numbered:
         raise FormatError(
             f"{info.root} has no data files: no episode_*.parquet lies below {', '.join(info.folders())}. "
             "Download the whole dataset, not just its metadata."
         )
-    return [_locate(info, listing, info.data_path, index, by_number[index]) for index in ids]
+    return [_locate(info, listing, info.data_path, index, numbered[index]) for index in ids]
 
 
 def _video_files(info: Info, listing: Listing, key: str, ids: list[int]) -> VideoFiles | None:
     """The videos of camera `key`; None if there is none at all."""
-    by_number = _by_number(listing, ".mp4", within=key)
-    if not any(by_number[index] for index in ids):
+    numbered = by_number(listing, ".mp4", within=key)
+    if not any(numbered[index] for index in ids):
         return None
-    names = [_locate(info, listing, info.video_path, index, by_number[index], key) for index in ids]
+    names = [_locate(info, listing, info.video_path, index, numbered[index], key) for index in ids]
     count = len(ids)
     return VideoFiles(names, np.arange(count), np.zeros(count, np.int64))
 
 
-def _by_number(listing: Listing, suffix: str, within: str | None = None) -> defaultdict[int, list[str]]:
+def by_number(listing: Listing, suffix: str, within: str | None = None) -> defaultdict[int, list[str]]:
     """The files named episode_<number><suffix>, by number; with `within`, those below a folder of that name."""
     found = defaultdict(list)
     for name in listing.files:

@@ -5,6 +5,7 @@ go stale when datasets are merged or edited.
 """
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,33 +19,43 @@ from robomix.formats.lerobot.layout import DataFile, EpisodeRecord, Layout, Vide
 from robomix.formats.parquet import batches, open_parquet, read_columns, to_numpy
 
 _ROWS = 1 << 18
+_IF_STALE = " If the metadata names the wrong file for it, leave `episodes` out, and all files are read."
 _TASK_COLUMNS = ("task", "__index_level_0__")
 Row = dict[str, Any]
 
 
-def read_layout(info: Info, listing: Listing, cameras: list[str]) -> Layout:
-    """Find the episodes, tasks and files of a v3.0 dataset. `cameras` are its video features."""
+def read_layout(
+    info: Info, listing: Listing, cameras: list[str], chosen: Callable[[int], bool] | None = None
+) -> Layout:  # fmt: skip
+    """Find the episodes, tasks and files of a v3.0 dataset. `cameras` are its video features.
+
+    With `chosen`, only the episodes of which it is true, by their `episode_index`; files of others need not be there.
+    """
     names = listing.below(info.data_path.split("/")[0], ".parquet") or listing.below("data", ".parquet")
     if not names:
         raise FormatError(
             f"{info.root} has no data files: no *.parquet lies where the template {info.data_path!r} of meta/info.json "
             "puts them, nor below data/. Download the whole dataset, not just its metadata."
         )
-    rows = _episode_rows(info, listing, cameras)
+    rows = episode_rows(info, listing, cameras)
+    ids = [row.get("episode_index") for row in rows]
+    others = {id for id in ids if chosen is not None and isinstance(id, int) and not chosen(id)}
+    rows = [row for row, id in zip(rows, ids, strict=True) if id not in others]
     where = info.root / "meta" / "episodes"
     episodes, warnings = check_episodes([_record(row, where) for row in rows], where)
-    data = _locate_rows(info.root, names, episodes)
+    data = _locate_rows(info.root, names, episodes, others)
     by_id = {row["episode_index"]: row for row in rows}
     videos = {key: _video_files(info, listing, key, [by_id[e.index] for e in episodes]) for key in cameras}
     found = {key: files for key, files in videos.items() if files is not None}
     return Layout(episodes, data, read_tasks(info), found, warnings)
 
 
-def _episode_rows(info: Info, listing: Listing, cameras: list[str]) -> list[Row]:
+def episode_rows(info: Info, listing: Listing, cameras: list[str]) -> list[Row]:
+    """What meta/episodes says of each episode, unchecked; columns that a dataset lacks are missing."""
     names = listing.below("meta/episodes", ".parquet")
     if not names:
         raise FormatError(f"{info.root} has no *.parquet below meta/episodes, where v3.0 lists its episodes.")
-    columns = ["episode_index", "length", "tasks"]
+    columns = ["episode_index", "length", "tasks", "data/chunk_index", "data/file_index"]
     columns += [f"videos/{key}/{part}" for key in cameras for part in ("chunk_index", "file_index", "from_timestamp")]
     return [row for name in names for row in read_columns(info.root / name, columns).to_pylist()]
 
@@ -58,16 +69,22 @@ def _record(row: Row, where: Path) -> EpisodeRecord:
     return EpisodeRecord(row["episode_index"], row["length"], first)
 
 
-def _locate_rows(root: Path, names: list[str], episodes: list[EpisodeRecord]) -> list[DataFile]:
-    """Find each episode's rows by the `episode_index` column, in the files' order, and check that all are there."""
+def _locate_rows(root: Path, names: list[str], episodes: list[EpisodeRecord], others: set[int]) -> list[DataFile]:
+    """Find each episode's rows by the `episode_index` column, in the files' order, and check that all are there.
+
+    Rows of `others`, episodes that were not chosen, are passed over.
+    """
     ids = np.array([episode.index for episode in episodes])
     lengths = np.array([episode.length for episode in episodes])
     filled = np.zeros(len(ids), np.int64)
     held_by: dict[int, str] = {}
     files = []
     for name in names:
-        spans = []
+        spans, passed_over = [], 0
         for first, count, index in _runs(root / name):
+            if index in others:
+                passed_over += count
+                continue
             ordinal = int(np.searchsorted(ids, index))
             if ordinal == len(ids) or ids[ordinal] != index:
                 raise FormatError(
@@ -78,12 +95,12 @@ def _locate_rows(root: Path, names: list[str], episodes: list[EpisodeRecord]) ->
             filled[ordinal] += count
             held_by[ordinal] = name
         if spans:
-            files.append(DataFile(name, np.array(spans, np.int64)))
+            files.append(DataFile(name, np.array(spans, np.int64), passed_over))
     for ordinal in np.flatnonzero(filled != lengths):
         raise FormatError(
             f"{root / held_by[ordinal] if ordinal in held_by else root}: the data files hold {filled[ordinal]} rows of "
             f"episode {ids[ordinal]}, but meta/episodes says {lengths[ordinal]}. Download the missing files, or "
-            "correct the length."
+            f"correct the length.{_IF_STALE if others else ''}"
         )
     return files
 
@@ -127,7 +144,7 @@ def _video_files(info: Info, listing: Listing, key: str, rows: list[Row]) -> Vid
     names: dict[str, int] = {}
     file_of, first, missing = [], [], []
     for row in rows:
-        found, expected = _video_name(info, listing, key, row)
+        found, expected = video_name(info, listing, key, row)
         if found is None:
             missing.append((row["episode_index"], expected))
             continue
@@ -141,7 +158,7 @@ def _video_files(info: Info, listing: Listing, key: str, rows: list[Row]) -> Vid
     return VideoFiles(list(names), np.array(file_of), np.array(first)) if names else None
 
 
-def _video_name(info: Info, listing: Listing, key: str, row: Row) -> tuple[str | None, str]:
+def video_name(info: Info, listing: Listing, key: str, row: Row) -> tuple[str | None, str]:
     """The video file of an episode, None if it does not exist, and where it should be."""
     chunk, file = row.get(f"videos/{key}/chunk_index"), row.get(f"videos/{key}/file_index")
     if not isinstance(chunk, int) or not isinstance(file, int):

@@ -89,6 +89,13 @@ class ResampledDataset(Dataset):
             raise IndexError(f"{self.path} has rows 0 to {self.num_frames - 1}, asked for {rows.min()} to {rows.max()}")
         return self.recorded.frame_groups(key, self._grid.nearest(rows))
 
+    @property
+    def is_far(self) -> bool:
+        return self.recorded.is_far
+
+    def fetches(self, key: str, rows: np.ndarray) -> list[Callable[[], int]]:
+        return self.recorded.fetches(key, self._grid.nearest(np.asarray(rows, np.int64)))
+
     def _array(self, name: str) -> np.ndarray:
         if name not in self._arrays:
             self._arrays[name] = self._entry.array(name)

@@ -17,6 +17,7 @@ from robomix.formats.lerobot import v2, v3
 from robomix.formats.lerobot.features import parse_features
 from robomix.formats.lerobot.info import Info, read_info
 from robomix.formats.lerobot.layout import Layout, stored_types
+from robomix.formats.lerobot.part import WHOLE, Part, of_part, video_cameras
 from robomix.formats.parquet import numpy_type, open_parquet, to_numpy
 from robomix.tools.build.annotations import following
 from robomix.tools.build.content import Content, Episode, Origin
@@ -35,8 +36,8 @@ _BESIDE = ("README.md", "LICENSE")
 _WRITTEN_FILES = ("info.json", "stats.json", "tasks.jsonl", "tasks.parquet", "episodes.jsonl", "episodes_stats.jsonl")
 
 
-def read_content(path: Path, *, as_opened: bool = False) -> Content:
-    """The whole dataset at `path`, LeRobot v2.0, v2.1 or v3.0.
+def read_content(path: Path, part: Part = WHOLE, *, as_opened: bool = False) -> Content:
+    """The dataset at `path`, LeRobot v2.0, v2.1 or v3.0, or a part of it.
 
     Nothing of it is left out but features that are declared and have no data: rows in the files' own types, frames as
     they lie in the videos, further columns and files of the metadata. Raises FormatError for a dataset that is damaged.
@@ -44,9 +45,10 @@ def read_content(path: Path, *, as_opened: bool = False) -> Content:
     """
     root = path.resolve()
     info = read_info(root)
-    listing = scan(root, info.folders())
-    cameras = [key for key, spec in info.features.items() if spec.get("dtype") == "video"]
-    layout = (v3 if info.version == "v3.0" else v2).read_layout(info, listing, cameras)
+    listing = of_part(info, scan(root, info.folders()), part)
+    cameras = [key for key in video_cameras(info) if key not in part.without]
+    chosen = None if part.episodes is None else part.has
+    layout = (v3 if info.version == "v3.0" else v2).read_layout(info, listing, cameras, chosen)
     columns = _columns(root, layout)
     if as_opened:
         _expect_usable(info, layout, columns)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from robomix.errors import ConfigError
 from robomix.formats.base import bounds_of
 from robomix.formats.publish import Stage, resumable_folder
+from robomix.remote.opening import open_bytes
 from robomix.tools.build.blame import blaming_the_system
 from robomix.tools.build.content import Content
 from robomix.tools.build.engines.base import Engine, Writer
@@ -107,7 +108,8 @@ def _write(job: Job, stage: Stage, engine: Engine, title: str) -> None:
         copy = root / name
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+            with open_bytes(path) as source, open(copy, "wb") as target:
+                shutil.copyfileobj(source, target)
     for name, text in content.meta_texts.items():
         copy = root / "meta" / name
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from robomix.remote.mirror import local_path
+from robomix.remote.places import shown
 from robomix.tools.check.families import (
     across,
     agreement,
@@ -86,7 +88,8 @@ def check_written(path: Path) -> Report:
 
 def check_all(paths: Sequence[Path], depth: Depth = Depth.FILES) -> Reports:
     """Looks for every known defect in each of the datasets, and for what shows only in several. Nothing is written."""
-    subjects = [RawOther(path) if is_other(path) else RawLeRobot(path) for path in paths]
+    places = [local_path(path) for path in paths]
+    subjects = [RawOther(path) if is_other(path) else RawLeRobot(path) for path in places]
     reports = tuple(_report(subject, depth) for subject in subjects)
     together = [finding for one in _checks(ACROSS, depth) for finding in _run(one, subjects)] if len(paths) > 1 else []
     return Reports(reports, tuple(together))
@@ -94,7 +97,7 @@ def check_all(paths: Sequence[Path], depth: Depth = Depth.FILES) -> Reports:
 
 def _report(subject: RawLeRobot | RawOther, depth: Depth) -> Report:
     families = LEROBOT if isinstance(subject, RawLeRobot) else HDF5 if subject.is_hdf5 else OTHER
-    checks, name = _checks(families, depth), str(subject.root)
+    checks, name = _checks(families, depth), shown(subject.root)
     findings = [finding.of(name) for one in checks for finding in _run(one, subject)]
     return Report(name, depth, tuple(findings), tuple(dict.fromkeys(id for one in checks for id in one.ids)))
 

@@ -41,6 +41,8 @@ class Joined:
     """What was left out or filled, for the plan."""
     refusals: tuple[str, ...]
     """Why they do not fit together; then `content` is not to be written."""
+    sources: tuple[Path, ...] = ()
+    """Where all datasets lie that were asked for, also those of which nothing is in `content`."""
 
 
 def join(

@@ -12,6 +12,7 @@ from robomix.formats.base import Dataset
 from robomix.formats.detect import open_dataset
 from robomix.formats.lerobot.info import read_info
 from robomix.formats.rate import NoRateError
+from robomix.remote.mirror import local_path
 from robomix.tools.build.content import Content
 from robomix.tools.build.foreign import content_of_dataset, is_lerobot_folder
 from robomix.tools.build.layout import Version
@@ -39,7 +40,7 @@ def open_content(path: Path, *, fps: float | None = None, codec: str = "libsvtav
 
     Raises FormatError for what is no dataset or damaged, ConfigError for a rate that is not the dataset's.
     """
-    path = expanded(path)
+    path = local_path(expanded(path))
     if not path.exists():
         neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise ConfigError(f"{path} does not exist, expected a dataset.{did_you_mean(path.name, neighbours)}")

@@ -10,6 +10,7 @@ import numpy as np
 from robomix.formats import open_dataset
 from robomix.formats.base import Dataset
 from robomix.formats.rate import NoRateError
+from robomix.remote.places import shown
 from robomix.tools.inspect.cameras import describe_camera
 from robomix.tools.inspect.description import (
     DatasetDescription,
@@ -71,7 +72,7 @@ def describe(opened: Opened, name: str) -> DatasetDescription:
     tasks = [TaskDescription(text, int(n)) for text, n in zip(dataset.tasks, frames_of, strict=True) if n]
     return DatasetDescription(
         name=name,
-        path=str(opened.path),
+        path=shown(opened.path),
         format=dataset.format,
         robot_type=dataset.robot_type,
         fps=fps,

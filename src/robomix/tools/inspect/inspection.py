@@ -5,6 +5,8 @@ from pathlib import Path
 
 from robomix.errors import ConfigError, FormatError, did_you_mean
 from robomix.files import expanded
+from robomix.remote.mirror import local_path
+from robomix.remote.places import shown
 from robomix.source_names import source_names
 from robomix.tools.inspect.compatibility import compare
 from robomix.tools.inspect.copies import own_episodes
@@ -25,7 +27,7 @@ def inspect_datasets(paths: Sequence[str | Path], fps: Mapping[str, float] | Non
     What cannot be read is in `unreadable`. Raises ConfigError where `fps` names no dataset.
     """
     rates = dict(fps or {})
-    places = find_datasets([expanded(path) for path in paths])
+    places = find_datasets([local_path(expanded(path)) for path in paths])
     names = source_names([{"root": str(place)} for place in places])
     if unknown := [name for name in rates if name not in (ANY, *names)]:
         hint = did_you_mean(unknown[0], names)
@@ -39,7 +41,7 @@ def inspect_datasets(paths: Sequence[str | Path], fps: Mapping[str, float] | Non
             datasets.append(describe(one, name))
             opened[name] = one
         except FormatError as error:
-            unreadable.append(Unreadable(str(place), str(error)))
+            unreadable.append(Unreadable(shown(place), str(error)))
     compatibility = compare(datasets) if len(datasets) > 1 else None
     return Inspection(tuple(datasets), tuple(unreadable), compatibility, _suggestion(datasets, opened, unreadable))
 

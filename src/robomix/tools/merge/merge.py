@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from robomix.config import MixtureConfig
 from robomix.errors import ConfigError, RobomixError
@@ -48,7 +47,8 @@ def merged(config: MixtureConfig, wishes: Wishes) -> Joined:
     Order is that of the file. Nothing is written or encoded yet. Raises RobomixError for datasets that cannot be
     opened; that they do not fit together is told in `Joined.refusals`.
     """
-    members = open_each(_as_recorded(config), Member.of, partial(opened, config))
+    members = open_each(_as_recorded(config), Member.of, opened)
+    sources = tuple(member.dataset.path for member in members)
     notes, refusals = list(_left_to_the_training(config)), []
     if pairs := copies(members):
         if wishes.drop_duplicates:
@@ -78,7 +78,7 @@ def merged(config: MixtureConfig, wishes: Wishes) -> Joined:
     )
     content = retask(joined.content, wishes.task_map) if wishes.task_map else joined.content
     content = normalized(content) if wishes.normalize_tasks else content
-    return Joined(content, (*notes, *joined.notes), (*refusals, *joined.refusals))
+    return Joined(content, (*notes, *joined.notes), (*refusals, *joined.refusals), sources)
 
 
 def _as_recorded(config: MixtureConfig) -> MixtureConfig:

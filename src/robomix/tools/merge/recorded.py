@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from robomix.config import MixtureConfig, SourceConfig, resolve_root
+from robomix.config import MixtureConfig, SourceConfig
 from robomix.features import Feature
 from robomix.formats import Dataset, open_dataset
 from robomix.formats.base import Episodes, FrameGroup, bounds_of
 from robomix.formats.gr00t import is_gr00t
 from robomix.formats.lerobot.features import parse_features
+from robomix.formats.lerobot.part import WHOLE
 from robomix.formats.parquet import to_numpy
 from robomix.formats.rate import settled_rate
+from robomix.mixture.fetching import Located
+from robomix.mixture.opening import opened as as_ever
 from robomix.tools.build.content import Content
 from robomix.tools.build.foreign import is_lerobot_folder
 from robomix.tools.build.rows import ParquetRows
@@ -64,16 +67,17 @@ class RecordedDataset(Dataset):
         return to_numpy(column, self.features[key].shape, f"column {key!r} of {rows.spans[0].file}")
 
 
-def opened(config: MixtureConfig, entry: SourceConfig) -> Dataset:
+def opened(config: MixtureConfig, entry: SourceConfig, found: Located) -> Dataset:
     """The dataset of `entry`, for a merge of `config`. Raises as `open_dataset` does, and warns alike."""
-    path = Path(os.path.abspath(resolve_root(entry)))
-    if not entry.transforms and config.rate == "native" and is_lerobot_folder(path) and not is_gr00t(path):
+    path = Path(os.path.abspath(found.path))
+    is_plain = not entry.transforms and config.rate == "native" and found.part == WHOLE
+    if is_plain and is_lerobot_folder(path) and not is_gr00t(path):
         content = read_content(path, as_opened=True)
         dataset = RecordedDataset(path, content, entry.fps)
         own = all(isinstance(episode.rows, ParquetRows) for episode in content.episodes)
         if own and dataset.num_frames * sum(map(_bytes, dataset.features.values())) <= _IN_MEMORY:
             return dataset
-    return open_dataset(path, fps=entry.fps)
+    return as_ever(config, entry, found)
 
 
 def _bytes(feature: Feature) -> int:

@@ -8,7 +8,9 @@ import numpy as np
 
 from robomix.formats.base import Dataset
 from robomix.formats.gr00t import Gr00tDataset
+from robomix.formats.lerobot.dataset import LeRobotDataset
 from robomix.formats.lerobot.features import parse_features
+from robomix.formats.lerobot.part import WHOLE
 from robomix.formats.lerobot.write_meta import declare
 from robomix.mixture.padding import padding_columns
 from robomix.tools.build.annotations import annotations
@@ -44,7 +46,7 @@ def content_of_member(member: Member, codec: str, *, with_parts: bool) -> Conten
 
 
 def _recorded(dataset: Dataset, codec: str, *, with_parts: bool) -> Content:
-    """The whole dataset, under its own names."""
+    """All of the dataset that was opened, under its own names."""
     if isinstance(dataset, RecordedDataset):
         return dataset.content
     if dataset.recording is not dataset:
@@ -52,7 +54,7 @@ def _recorded(dataset: Dataset, codec: str, *, with_parts: bool) -> Content:
         return content_of_dataset(dataset, codec=codec, reason=f"it is resampled from {before:g} to {after:g} fps")
     if not is_lerobot_folder(dataset.path):
         return content_of_dataset(dataset, codec=codec)
-    content = read_content(dataset.path)
+    content = read_content(dataset.path, dataset.part if isinstance(dataset, LeRobotDataset) else WHOLE)
     return _with_parts(content, dataset) if with_parts and isinstance(dataset, Gr00tDataset) else content
 
 

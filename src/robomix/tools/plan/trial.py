@@ -1,4 +1,4 @@
-"""A few steps of a training, to see what one takes: the policy, optimizer and loss of `training.loop`, nothing written.
+"""A few steps of a training, to see what one takes: policy, optimizer and loss of `training.learning`, nothing written.
 
 Statistics stand in for those of the data, which would take a while to compute and change no speed.
 """
@@ -13,11 +13,12 @@ import torch
 from robomix.mixture.dataset import Batch, Mixture
 from robomix.statistics.compute import feature_stats, num_entries
 from robomix.summaries import EMPTY
-from robomix.training.build import build_accelerator, build_optimizer, build_policy, taken_keys
+from robomix.training.build import build_optimizer, build_policy, taken_keys
 from robomix.training.config import TrainConfig
 from robomix.training.device import on_device
 from robomix.training.normalization import make_processors
 from robomix.training.objectives import Learner, Objective
+from robomix.training.ranks import build_accelerator
 from robomix.training.robot_folder import robots_of_training
 
 

@@ -109,6 +109,26 @@ class SeenValues:
 
 
 @dataclass(frozen=True)
+class OrderSeen:
+    """What an order of samples costs to read, and how well it mixes (`mixing`)."""
+
+    order: str
+    """What it is, in words."""
+    decoded_per_frame: float | None
+    """Frames that are decoded for each camera frame of a sample; None: no cameras."""
+    files_per_batch: float | None
+    """Files that are opened for a rank's slice of a batch; None: no cameras."""
+    episodes_per_batch: float
+    """Different ones, in a global batch."""
+    autocorrelation: float | None
+    """Of the episodes of a batch and those of the next: 0 by chance, 1 the same; None: there is nothing to compare."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {name: plain(value) for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
 class Timing:
     """How fast samples came, and where the time went."""
 
@@ -154,6 +174,8 @@ class Verification:
     features: tuple[FeatureSeen, ...]
     values: tuple[SeenValues, ...]
     timing: Timing
+    orders: tuple[OrderSeen, ...] = ()
+    """The mixture's order of samples; then that of whole sources, where some are shuffled within windows."""
 
     @property
     def is_ok(self) -> bool:
@@ -162,7 +184,7 @@ class Verification:
 
     def record(self) -> dict[str, Any]:
         """As plain data for JSON; numbers that are no numbers are null."""
-        lists = ("checks", "sources", "features", "values")
+        lists = ("checks", "sources", "features", "values", "orders")
         own = {name: value for name, value in vars(self).items() if name not in (*lists, "timing")}
         many = {name: [item.record() for item in getattr(self, name)] for name in lists}
         return {"ok": self.is_ok} | own | many | {"timing": self.timing.record()}

@@ -12,6 +12,7 @@ from robomix.statistics.table import labels
 from robomix.tools.verify.coverage import coverage
 from robomix.tools.verify.drawing import draw
 from robomix.tools.verify.equality import FirstBatches
+from robomix.tools.verify.mixing import mixing
 from robomix.tools.verify.result import Check, FeatureSeen, SeenValues, SourceDraws, Verification
 from robomix.tools.verify.shares import Shares
 from robomix.tools.verify.subject import Subject
@@ -62,6 +63,7 @@ def verify(subject: Subject, samples: int, *, max_seconds: float | None = None) 
         features=(*features, FeatureSeen("task", "str", ())),
         values=_values(subject, tally),
         timing=timing,
+        orders=mixing(subject),
     )
 
 

@@ -21,6 +21,7 @@ def tables(found: Verification) -> Iterator[Table]:
     yield _values(found)
     yield _coverage(found)
     yield _tasks(found)
+    yield _orders(found)
     yield _timing(found.timing)
     yield _checks(found)
 
@@ -102,6 +103,16 @@ def _tasks(found: Verification) -> Table:
             table.add_row(s.name, Text(task), f"{count:,}")
         if s.tasks_seen > _SHOWN_TASKS:
             table.add_row(s.name, f"and {s.tasks_seen - _SHOWN_TASKS:,} more", "")
+    return table
+
+
+def _orders(found: Verification) -> Table:
+    columns = ("shuffled", "decoded per frame", "files per batch", "episodes per batch", "autocorrelation of batches")
+    table = _titled("What the order costs, and how well it mixes", *columns)
+    for seen in found.orders:
+        costs = ["-" if cost is None else f"{cost:,.1f}" for cost in (seen.decoded_per_frame, seen.files_per_batch)]
+        again = "-" if seen.autocorrelation is None else f"{seen.autocorrelation:.3f}"
+        table.add_row(seen.order, *costs, f"{seen.episodes_per_batch:,.1f}", again)
     return table
 
 

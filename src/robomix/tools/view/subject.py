@@ -9,6 +9,7 @@ from robomix.mixture.dataset import Mixture
 from robomix.mixture.factory import make_mixture
 from robomix.mixture.resolve import make_schedule
 from robomix.mixture.schedule import Schedule
+from robomix.remote.urls import as_url
 from robomix.tools.training_file import TrainingFile
 
 _BATCH_SIZE = 8
@@ -19,8 +20,8 @@ def opened(path: Path, fps: float | None = None) -> tuple[Mixture, Schedule]:
 
     `fps` is for a dataset whose files do not say. Raises ConfigError, FormatError or AlignmentError for what is wrong.
     """
-    if is_dataset(path):
-        entry = {"root": str(path)} | ({} if fps is None else {"fps": fps})
+    if as_url(path) or is_dataset(path):
+        entry = {"root": as_url(path) or str(path)} | ({} if fps is None else {"fps": fps})
         config, seed, batch_size = MixtureConfig.from_dict({"datasets": [entry]}), 0, _BATCH_SIZE
     else:
         file = TrainingFile.read(path)

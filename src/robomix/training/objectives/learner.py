@@ -11,7 +11,7 @@ from robomix.training.objectives.act import act
 from robomix.training.objectives.bc import bc
 from robomix.training.objectives.diffusion import diffusion
 from robomix.training.objectives.multi_task_dit import multi_task_dit
-from robomix.training.objectives.objective import Adapter, Objective, valid_entries
+from robomix.training.objectives.objective import Adapter, Objective, valid_entries, valid_steps
 from robomix.training.objectives.pi import pi0, pi05
 from robomix.training.objectives.smolvla import smolvla
 from robomix.training.robot_policy import ABSENT, ROBOT_INDEX, RobotViews
@@ -50,6 +50,12 @@ class Learner(nn.Module):
     def tells_samples_apart(self) -> bool:
         """Whether the objective has errors by sample; otherwise there is one number for the batch."""
         return self._adapter is not None or self._per_sample
+
+    def weight(self, batch: dict[str, Any]) -> float:
+        """The sum of the weights that `forward` will give a `batch` as it is drawn, before anything is computed."""
+        if self._adapter is not None:
+            return float(valid_steps(valid_entries(batch, batch.get("action_dim_is_pad"))).sum())
+        return float(len(batch["action"])) if self._per_sample else 0.0
 
     def forward(self, batch: dict[str, Any], dim_is_pad: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """`errors`, `weights` and `extra` of the Objective for a preprocessed `batch`.

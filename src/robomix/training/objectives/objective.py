@@ -46,8 +46,13 @@ def valid_entries(batch: dict[str, Any], dim_is_pad: Tensor | None) -> Tensor:
     return valid
 
 
+def valid_steps(valid: Tensor) -> Tensor:
+    """(B,) int64: how many time steps of each sample have a valid entry in `valid` (B, T, A): its weight."""
+    return valid.any(-1).sum(-1)
+
+
 def masked(error: Tensor, valid: Tensor, extra: Tensor) -> Objective:
     """`error` and `valid` (B, T, A): mean over valid dimensions, then sums over valid time steps."""
     dimensions = valid.sum(-1)
     per_step = torch.where(valid, error, 0.0).sum(-1) / dimensions.clamp_min(1)
-    return Objective(per_step.sum(-1), (dimensions > 0).sum(-1).to(error.dtype), extra)
+    return Objective(per_step.sum(-1), valid_steps(valid).to(error.dtype), extra)

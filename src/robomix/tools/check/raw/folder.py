@@ -12,6 +12,7 @@ import pyarrow as pa
 from robomix.errors import FormatError
 from robomix.files import damage, leads_out, read_json_lines
 from robomix.formats.parquet import open_parquet
+from robomix.remote.stand_in import far_file
 from robomix.tools.check.finding import UnverifiableError
 
 
@@ -57,6 +58,8 @@ class RawFolder:
         path = self.root / name
         if name not in self.files:
             return "does not exist"
+        if far_file(path) is not None:
+            return None  # a video of object storage, which is looked into where videos are
         if problem := damage(path):
             return problem
         try:
