@@ -8,9 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
 from robomix.errors import ConfigError
+from robomix.formats import open_dataset
+from robomix.mixture.transforms.pictures import resized
 from robomix.video.encode import encode_video
+from tests.fixtures import write_v30
 from tests.pictures import decode_video, picture, pictures, row_and_camera
 
 CODECS = ["libsvtav1", "h264"]
@@ -168,3 +172,15 @@ def test_an_error_while_encoding_keeps_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     assert encode_video(path, pictures(range(4), 0, 32, 48), Fraction(10)) == 4
     assert len(decode_video(path)) == 4
+
+
+def test_equal_pictures_give_equal_files_every_time(tmp_path: Path) -> None:
+    """With x264's `mbtree` some of them had other bytes."""
+    write_v30(tmp_path / "set", lengths=(8, 6, 7, 9), gop=1, cameras={"observation.images.top": (48, 64)})
+    dataset = open_dataset(tmp_path / "set")
+    frames = torch.from_numpy(dataset.read_frames("observation.images.top", np.arange(30)))
+    images, path, found = resized(frames, 32, 32).numpy(), tmp_path / "video.mp4", set()
+    for _ in range(200):
+        encode_video(path, images, dataset.fps, codec="h264", episode_starts=(0, 8, 14, 21))
+        found.add(path.read_bytes())
+    assert len(found) == 1

@@ -27,9 +27,11 @@ from robomix.errors import ConfigError, RobomixError, did_you_mean
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a banner per video to stderr; 1 leaves it only errors.
 
-_THREADS = 1
-"""x264 gives other bytes for another number of threads, and with several not even the same each time where key frames
-are forced: 4 % of 3,000 encodings of eleven pictures differed. Files are encoded side by side instead."""
+_THREADS = 4
+"""x264 gives other bytes for another number of threads, and by default takes as many as fit the machine."""
+_X264 = (("bf", "0"), ("x264-params", "mbtree=0"))
+"""Without B-frames; and without x264's propagation of quality over frames to come, with which the same pictures gave
+other bytes in one of six runs where key frames are forced. Over two frames there is little to propagate."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ ENCODERS = {
     encoder.name: encoder
     for encoder in (
         Encoder("libsvtav1", "av1", crf=30, preset=12, min_side=32),
-        Encoder("h264", "h264", crf=23, preset="veryfast", min_side=2, extra=(("bf", "0"),)),
+        Encoder("h264", "h264", crf=23, preset="veryfast", min_side=2, extra=_X264),
         # x264 drops nothing at crf 0; with libx264rgb nothing is lost on the way to it either, as it would be in YUV.
         Encoder(
             "h264_lossless",
@@ -75,7 +77,7 @@ ENCODERS = {
             crf=0,
             preset="veryfast",
             min_side=1,
-            extra=(("bf", "0"),),
+            extra=_X264,
             pix_fmt="gbrp",
             library="libx264rgb",
             bytes_per_pixel=0.7,
