@@ -79,7 +79,7 @@ def compare(recording: Path, sources: int, many: list[int]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["ROBOMIX_CACHE"] = f"{scratch}/cache"
-        paths = [made(recording, folder / f"source_{i:03d}", i / 1000) for i in range(max(sources, *many))]
+        paths = [made(recording, folder / f"source_{i:03d}", i / 1000) for i in range(max([sources, *many]))]
         start = [made(recording, folder / f"start_{i}", -i) for i in (1, 2)]
         ours = [run("robomix", start + paths[:sources], folder / f"ours_{i}", fresh=True) for i in range(ROUNDS)]
         theirs = [run("lerobot", start + paths[:sources], folder / f"theirs_{i}") for i in range(ROUNDS)]
