@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,9 +30,9 @@ def plans(asked: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> tu
 @pytest.mark.parametrize("write", [write_v20, write_v21, write_v30])
 @pytest.mark.parametrize("verb", [["keep", "--episodes=0"], ["convert", "--to=v3.0"], ["merge"]], ids=lambda v: v[0])
 def test_a_rate_that_is_not_the_videos_is_refused(
-    verb: list[str], write: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: list[str], write: Callable[..., object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(tmp_path / "source", lengths=(8, 6), fps=30)  # type: ignore[operator]
+    write(tmp_path / "source", lengths=(8, 6), fps=30)
     asked = [verb[0], str(tmp_path / "source"), *verb[1:], f"--out={tmp_path / 'out'}"]
     plans([*asked, "--dry_run"], 0, capsys)
     edit_info(tmp_path / "source", fps=15)

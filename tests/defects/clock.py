@@ -1,5 +1,6 @@
 """Time stamps: family C."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ INJECTIONS: list[Injection] = []
 STATISTICS = ("A02", "A03")
 
 
-def restamp(folder: Path, episode: int, change: object) -> None:
+def restamp(folder: Path, episode: int, change: Callable[..., np.ndarray]) -> None:
     """Put `change(times, of)` in place of the time stamps; `of` (rows,) bool says which rows are the episode's."""
 
     def edit(columns: dict) -> None:
         times = np.array(columns["timestamp"], float)
         of = np.array(columns["episode_index"]) == episode
-        columns["timestamp"] = change(times, of).tolist()  # type: ignore[operator]
+        columns["timestamp"] = change(times, of).tolist()
 
     for file in data_files(folder):
         edit_table(file, edit)

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,6 @@ ENDS: dict[str, tuple[int, dict[str, Any]]] = {
     "by SIGTERM": (-signal.SIGTERM, {"once": AT_WORK, "stop": signal.SIGTERM}),
     "by SIGKILL": (-signal.SIGKILL, {"once": AT_WORK, "stop": signal.SIGKILL}),
 }
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    server = Commands(tmp_path_factory.mktemp("commands"))
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

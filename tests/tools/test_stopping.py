@@ -2,7 +2,6 @@
 
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ NOT_WRITERS = {"inspect", "view", "train", "check", "verify", "plan", "stats", "
 def test_every_command_that_writes_datasets_is_stopped() -> None:
     """A new verb belongs into CASES, or among those that write none."""
     assert {case.words.split()[0] for case in CASES.values()} | NOT_WRITERS == set(VERBS)
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    server = Commands(tmp_path_factory.mktemp("commands"))
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

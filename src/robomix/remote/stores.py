@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-import fsspec  # type: ignore[import-untyped]
-from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+import fsspec
+from fsspec.core import url_to_fs
 
 from robomix.errors import ConfigError, RemoteError, did_you_mean
 from robomix.remote.counts import counts
